@@ -1,4 +1,4 @@
-"""Events that a model can take in: of ids that it knows or could know, of values that it could learn from."""
+"""Events that a model can take in: their ids are known or could be added, and the model can learn from their values."""
 
 from collections.abc import Sequence
 
@@ -6,14 +6,14 @@ from fastrec.models import Recommender
 from fastrec.models.base.derived import Key
 from fastrec.online.journal import Entry, Event, Id
 
-# A value may be so many times the largest that the model was made of: a price or a time in the wrong place would drown
-# what all others have done, and the squares of a still larger one be beyond float32.
+# A value may be so many times the largest one that the model learned from. A price or a time in the wrong column would
+# outweigh all other events, and the squares of even larger values exceed float32.
 VALUE_LEEWAY = 1000.0
-SMALLEST_VALUE = 1e-37  # what is nearer to 0 is 0 in float32
+SMALLEST_VALUE = 1e-37  # float32 rounds values nearer to 0 to 0
 
 
 def unknown_ids(model: Recommender, events: Sequence[Event]) -> tuple[set[Id], set[Id]]:
-    """The users and the items of events that the model does not know."""
+    """Returns the users and the items of events that the model does not know."""
     users, items = list({event.user for event in events}), list({event.item for event in events})
     user_codes, item_codes = model.user_vocabulary.match(users), model.item_vocabulary.match(items)
     return (
@@ -26,7 +26,7 @@ LARGEST_VALUE: Key[float] = Key("largest value")
 
 
 def largest_value(model: Recommender) -> float:
-    """The largest value, by size, that an event may have for a model."""
+    """Returns the largest value, by size, that an event may have for a model."""
     values = model.seen_.data
 
     def find() -> float:
@@ -43,14 +43,14 @@ def takes_value(model: Recommender, value: float) -> bool:
     >>> takes_value(model, 5), takes_value(model, 0), takes_value(model, -1), takes_value(model, 1e9)
     (True, True, False, False)
     """
-    if abs(value) < SMALLEST_VALUE:  # a 0 is had by all, and learned from by models of ratings
+    if abs(value) < SMALLEST_VALUE:  # every model takes a 0, and models of ratings learn from it
         return model.keeps_zeros or value == 0
     return (value > 0 or model.takes_negatives) and abs(value) <= largest_value(model)
 
 
 def takes_event(model: Recommender, user: Id, item: Id) -> bool:
-    """Tells whether updates of a model could ever take an event of that user and item in: ids of its types, codes
-    in reach.
+    """Tells whether updates of a model could ever take in an event of that user and item: ids of its types, codes in
+    reach.
 
     >>> from fastrec.models import Popularity
     >>> model = Popularity().fit([[1, 2]])
@@ -66,7 +66,7 @@ def takes_event(model: Recommender, user: Id, item: Id) -> bool:
 
 
 def select_takeable(model: Recommender, entries: Sequence[Entry]) -> list[Event]:
-    """The events among the entries that an update of the model could ever take in."""
+    """Returns the events among the entries that an update of the model could ever take in."""
     events = [
         entry
         for entry in entries

@@ -1,10 +1,9 @@
-"""Admission: which new users and items an update takes in, and which wait until more speaks for them.
+"""Admission: the new users and items that an update takes in, and those that wait.
 
-Whoever sends events can name any id. One client must not make a model as large as it likes. So new ids are taken in
-freely up to twice the users and items of the last fit, and from then on a thousand at each update. Items for which
-several users speak are always taken in. The events of all others are held: their users are answered by them as before,
-and they are taken in by a later update. All of this follows from the model and the events alone, so that every process
-comes to the same.
+Any sender of events can name any id, and one client must not make a model arbitrarily large. So new ids are admitted
+freely up to twice the users and items of the last fit, and then a thousand at each update. Items with several users are
+always admitted. The events of all other new ids are held: answers to their users still count them, and a later update
+takes them in. All of this depends on the model and the events alone, so every process comes to the same result.
 """
 
 from collections.abc import Sequence
@@ -18,12 +17,12 @@ from fastrec.online.journal import Event, Id
 from fastrec.validation import check_choice, check_integer
 
 CHOICES = ("hold", "refuse", "take")
-# Events that are held at most; of more, the oldest are given up.
+# The maximum number of held events; beyond it, the oldest are given up.
 LARGEST_HOLD = 20_000
 
 
 class FittedSizes(NamedTuple):
-    """The numbers of users and items that a model was last fitted to."""
+    """The numbers of users and items in the last fit of a model."""
 
     users: int
     items: int
@@ -36,9 +35,9 @@ class Admission:
     Parameters
     ----------
     users, items : {"hold", "refuse", "take"}
-        Hold back those beyond what is taken in freely, take in none, or take in all.
+        Hold the ids beyond the free limit, refuse all new ids, or take all.
     support
-        An item that so many users have had is taken in whatever there is.
+        The number of users with which an item is always admitted.
 
     Examples
     --------
@@ -57,21 +56,21 @@ class Admission:
 
     @property
     def rule(self) -> str:
-        """The choices as a journal keeps them."""
+        """Returns the choices in the form that a journal keeps."""
         return f"{self.users} {self.items} {self.support}"
 
     @classmethod
     def parse(cls, rule: str | None) -> Self:
-        """The choices that a journal has kept; of a time when there was no choice, all ids were taken."""
+        """Parses the choices that a journal has kept; before there was a choice, all ids were taken."""
         if rule is None:
             return cls("take", "take", 1)
         users, items, support = rule.split()
         return cls(users, items, int(support))
 
     def admit(self, model: Recommender, fitted: FittedSizes, events: Sequence[Event]) -> list[Event]:
-        """The events, in order, that an update of the model takes in now."""
+        """Returns the events, in order, that an update of the model takes in now."""
         new_users, new_items = unknown_ids(model, events)
-        # In the order in which they come, which a set does not have.
+        # in the order of arrival, which a set does not keep
         users = self._choose_users(model, fitted, [e.user for e in events if e.user in new_users])
         speaking: dict[Id, set[Id]] = {e.item: set() for e in events if e.item in new_items}
         for event in events:
@@ -100,7 +99,9 @@ class Admission:
         return known | set(_within(others, model.item_vocabulary, fitted.items))
 
     def waiting(self, model: Recommender, events: Sequence[Event]) -> list[Event]:
-        """The events that a later update of the model may take in: of new users or items that are held, not refused."""
+        """Returns the events that a later update may take in: those of new users or items that are held, not
+        refused.
+        """
         new_users, new_items = unknown_ids(model, events)
         return [
             event
@@ -112,8 +113,10 @@ class Admission:
 
 
 def _within(ids: list[Id], vocabulary: Vocabulary, fitted: int) -> list[Id]:
-    """Those of new ids, in order, for which there is room: twice what was fitted, or a thousand more than there are."""
+    """Returns the new ids, in order, for which there is room: twice the number of the fit, or a thousand more than
+    now.
+    """
     limit = max(reach(fitted), len(vocabulary) + LEEWAY)
-    if vocabulary.reach is not None:  # there a number is a row
+    if vocabulary.reach is not None:  # there an id is the number of a row
         return [given for given in ids if isinstance(given, int) and 0 <= given < limit]
     return ids[: limit - len(vocabulary)]

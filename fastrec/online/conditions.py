@@ -1,15 +1,15 @@
-"""Conditions on facts of items, as requests say them: ``{"category": ["a", "b"], "price": {"<": 20}}``.
+"""Conditions on facts of items, in the form of requests: ``{"category": ["a", "b"], "price": {"<": 20}}``.
 
-The grammar, in which all parts of an object must hold:
+The grammar; all parts of an object must hold:
 
     where      {fact: condition, …}
     condition  value | [value, …] | {operator: …, …}
     operator   "=": value | "in": [value, …] | "<", "<=", ">", ">=": number or text | "not": condition
     value      text | number | true | false | null
 
-A value alone is "=", a list of values is "in". A list of tags equals each of its tags, a text with labels between "|"
-each of these and itself. Numbers are compared with numbers, texts with texts, by their characters. A fact that is
-missing equals null, and nothing else; "not" is true wherever its condition is not, of missing facts too.
+A value alone is "=", a list of values is "in". A list of tags equals each of its tags; a text with labels between "|"
+equals each label and itself. Numbers are compared with numbers, texts with texts, by their characters. A missing fact
+equals null, and nothing else; "not" is true wherever its condition is false, also for missing facts.
 """
 
 import json
@@ -28,25 +28,25 @@ ORDERS: Mapping[str, Callable[[Any, Any], bool]] = {
     "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
 }  # fmt: skip
 OPERATORS = ("=", "in", *ORDERS, "not")
-DEEPEST = 8  # conditions within each other
+DEEPEST = 8  # the deepest nesting of conditions
 
 
 def select_items(where: Mapping[str, Any], column_of: Callable[[str], FactColumn], n_items: int) -> NDArray[np.bool_]:
-    """The items for which all conditions hold: a mask of shape (n_items,).
+    """Returns a mask of the items for which all conditions hold, of shape (n_items,).
 
     Parameters
     ----------
     where
         Conditions by the names of facts.
     column_of
-        Gives the column of a fact, or raises a FactError.
+        A function that returns the column of a fact, or raises a FactError.
     n_items
-        How many items there are.
+        The number of items.
 
     Raises
     ------
     FactError
-        If a condition is none, or asks for values of a kind that the fact has not.
+        If a condition is malformed, or asks for values of a kind that the fact does not have.
 
     Examples
     --------
@@ -69,7 +69,7 @@ def select_items(where: Mapping[str, Any], column_of: Callable[[str], FactColumn
 
 
 def read_condition(field: str, condition: Any, kinds: set[str], depth: int = 1) -> Predicate:
-    """The predicate of a condition on a fact whose values are of these kinds."""
+    """Returns the predicate of a condition on a fact whose values have these kinds."""
     if depth > DEEPEST:
         raise FactError(field, f"has conditions within conditions, more than {DEEPEST} deep")
     if isinstance(condition, Mapping):
@@ -103,12 +103,12 @@ def _read_operator(field: str, name: str, operand: Any, kinds: set[str], depth: 
 
 
 def _names_of(value: PlainFact) -> tuple[PlainFact, ...]:
-    """The values that a fact equals: itself, and its labels."""
+    """Returns the values that a fact equals: itself, and its labels."""
     return (value, *labels_of(value)) if isinstance(value, str | tuple) else (value,)
 
 
 def kind_of(value: Any) -> str:
-    """The kind of a fact: values of one kind can be compared.
+    """Returns the kind of a fact; values of one kind can be compared.
 
     >>> kind_of(True), kind_of(1.5), kind_of("a"), kind_of(("a", "b")), kind_of(None)
     ('true or false', 'numbers', 'texts', 'texts', 'nothing')
@@ -121,12 +121,12 @@ def kind_of(value: Any) -> str:
 
 
 def _check_kind(field: str, given: Any, kinds: set[str]) -> str:
-    """The kind of a value that a condition names, which must be one that the fact has."""
+    """Returns the kind of a value in a condition, which the fact must have."""
     if not isinstance(given, str | int | float | None):
         raise FactError(field, f"must be a value, a list of values or an object of operators, got {given!r:.60}")
     kind = kind_of(given)
     if kind not in kinds and kind != "nothing":
         known = " and ".join(sorted(kinds - {"nothing"})) or "nothing"
         hint = '; flags of a text file are texts: write "true" or "false"' if isinstance(given, bool) else ""
-        raise FactError(field, f"must be of the kind of the fact, which has {known}, got {json.dumps(given):.60}{hint}")
+        raise FactError(field, f"must have the kind of the fact, which has {known}, got {json.dumps(given):.60}{hint}")
     return kind

@@ -1,4 +1,4 @@
-"""Drift: whether a model still foresees what users do next as well as it did when it was made."""
+"""Drift: whether a model still predicts the next events of users as well as when it was made."""
 
 from collections import deque
 from collections.abc import Sequence
@@ -12,25 +12,25 @@ from fastrec.online.journal import Entry, Event, EventLog, Id, JournalTrimmedErr
 from fastrec.online.snapshot import Snapshot
 from fastrec.validation import check_number, check_size
 
-CUT = 10  # of the NDCG
-# So many events are read at a look, and so many of their users foreseen: a look costs some ten milliseconds.
+CUT = 10  # the cut-off of NDCG
+# The number of events read at a time, and of their users who are tested: this takes some ten milliseconds.
 MOST_EVENTS, MOST_USERS = 5_000, 200
-# What has fallen by less than so many standard errors may as well be chance.
+# A fall of fewer standard errors than this may be chance.
 ERRORS = 3.0
 
 
 class Drift:
-    """A measure of how well a model foresees the events that come in: the snapshot of before predicts each one.
+    """A measure of how well a model predicts new events: each is predicted by the snapshot before it.
 
-    The first users that are foreseen after a refit say how good the model is at what it was made for, the newest how
-    good it still is. Of many events at a time a part is tested.
+    The first users after a refit show how good the model was when it was new, the newest users how good it still is. If
+    many events come at a time, a part of them is tested.
 
     Parameters
     ----------
     fall
-        The share by which NDCG@10 must have fallen, from 0 to 1, above what chance explains.
+        The share by which NDCG@10 must have fallen, from 0 to 1, beyond chance.
     window
-        How many users make a mean.
+        The number of users of a mean.
 
     Examples
     --------
@@ -50,12 +50,12 @@ class Drift:
         self.reset()
 
     def reset(self) -> None:
-        """Begins anew, with a new model."""
+        """Starts again, with a new model."""
         self._first: list[float] = []
         self._newest: deque[float] = deque(maxlen=self.window)
 
     def look(self, snapshot: Snapshot, journal: EventLog) -> None:
-        """Test the snapshot of the last look on what has come in up to this one."""
+        """Tests the snapshot of the last call on the events since."""
         before, self._before = self._before, snapshot
         if before is None or before.seq >= snapshot.seq:
             return
@@ -66,24 +66,24 @@ class Drift:
         self.add(foresee(before, entries).tolist())
 
     def add(self, values: Sequence[float]) -> None:
-        """Adds NDCGs of users."""
+        """Adds the NDCGs of some users."""
         missing = self.window - len(self._first)
         self._first += values[:missing]
         self._newest.extend(values[missing:])
 
     @property
     def first(self) -> float:
-        """The mean of the first users; NaN before there are enough."""
+        """The mean of the first users; NaN until there are enough."""
         return _mean(self._first, self.window)
 
     @property
     def newest(self) -> float:
-        """The mean of the newest users, none of the first among them; NaN before there are enough."""
+        """The mean of the newest users, without the first ones; NaN until there are enough."""
         return _mean(self._newest, self.window)
 
     @property
     def has_fallen(self) -> bool:
-        """Tells whether the model has become worse by `fall`, and not by chance."""
+        """Tells whether the model has become worse by `fall`, beyond chance."""
         fallen = self.first - self.newest
         if not fallen > self.fall * self.first:
             return False
@@ -92,7 +92,7 @@ class Drift:
 
 
 def foresee(snapshot: Snapshot, entries: Sequence[Entry]) -> NDArray[np.float64]:
-    """NDCG@10 of what each user did next, of users with a history and items that are new to them, of shape (users,)."""
+    """The NDCG@10 of each user's next items, for users with a history and items new to them, of shape (users,)."""
     events = [entry for entry in entries if isinstance(entry, Event) and entry.value > 0]
     new: dict[Id, list[int]] = {}
     for event, code in zip(events, snapshot.codes_of([event.item for event in events]), strict=True):

@@ -1,4 +1,4 @@
-"""`FactColumn`: one fact of all items, as the distinct values and which of them each item has."""
+"""`FactColumn`: one fact of all items, as distinct values and the place of each item's value."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -11,19 +11,19 @@ from fastrec.matrix.code_matrix import CodeMatrix
 from fastrec.matrix.rows import pick_rows
 from fastrec.retrieval.diversity import label_matrix
 
-# A list of tags is a tuple here; None is a fact that is missing.
+# Here a list of tags is a tuple, and None is a missing fact.
 PlainFact: TypeAlias = str | int | float | bool | tuple[str, ...] | None
 
 
 class FactError(ValueError):
-    """An error about a fact, or about what a request says of it.
+    """An error about a fact, or about the use of a fact in a request.
 
     Parameters
     ----------
     field
-        Where in the request.
+        The field of the request.
     said
-        What is wrong there.
+        The fault of the field.
     """
 
     def __init__(self, field: str, said: str) -> None:
@@ -31,7 +31,7 @@ class FactError(ValueError):
         self.field, self.said = field, said
 
     def of(self, part: str) -> "FactError":
-        """The error as one of a larger part of the request."""
+        """Returns the error with the field's path extended by a larger part of the request."""
         return FactError(f"{part}.{self.field}", self.said)
 
 
@@ -43,14 +43,14 @@ class FactColumn(NamedTuple):
     values
         The distinct values.
     places
-        The place among the values of each item's own: int32, of shape (n,).
+        The place of each item's value among the distinct values: int32, of shape (n,).
     """
 
     values: list[PlainFact]
     places: NDArray[np.int32]
 
     def changed(self, facts: Mapping[int, Any]) -> "FactColumn":
-        """The column with other facts for some items, by code.
+        """Returns the column with other facts for some items, by code.
 
         >>> read_column(["red", "blue"]).changed({1: "red", 0: None})
         FactColumn(values=['red', 'blue', None], places=array([2, 0], dtype=int32))
@@ -62,12 +62,14 @@ class FactColumn(NamedTuple):
         return FactColumn(values, places)
 
     def labels(self) -> CodeMatrix:
-        """Items × labels, 1 where an item has the label: a tag, a part of a text between "|", or any other value."""
+        """Returns a matrix items × labels, 1 for each label of an item: a tag, a part of a text between "|", or
+        another value.
+        """
         return pick_rows(label_matrix(["|".join(labels_of(value)) for value in self.values]), self.places)
 
 
 def read_column(column: Iterable[Any]) -> FactColumn:
-    """A column of a model's `item_info`."""
+    """Reads a column of a model's `item_info`."""
     known: dict[Any, int] = {}
     values: list[PlainFact] = []
     given = column.tolist() if isinstance(column, np.ndarray) else column
@@ -76,7 +78,7 @@ def read_column(column: Iterable[Any]) -> FactColumn:
 
 
 def plain_fact(value: Any) -> PlainFact:
-    """A fact as conditions know it; nothing, NaN and the empty text are missing.
+    """Converts a fact to the form of conditions; nothing, NaN and the empty text are missing.
 
     >>> plain_fact(["a", "b"]), plain_fact(float("nan")), plain_fact(""), plain_fact(np.int64(3))
     (('a', 'b'), None, None, 3)
@@ -93,7 +95,7 @@ def plain_fact(value: Any) -> PlainFact:
 
 
 def labels_of(value: PlainFact) -> tuple[str, ...]:
-    """The labels of a fact: tags, what stands between "|" in a text, or the value itself.
+    """Returns the labels of a fact: tags, the parts of a text between "|", or the value itself.
 
     >>> labels_of("Drama|War"), labels_of(("a",)), labels_of(7), labels_of(None)
     (('Drama', 'War'), ('a',), ('7',), ())
@@ -113,5 +115,5 @@ def _place_of(value: PlainFact, known: dict[Any, int], values: list[PlainFact]) 
 
 
 def _key(value: PlainFact) -> tuple[bool, PlainFact]:
-    """True is not 1 here."""
+    """Returns a key in which True is not 1."""
     return isinstance(value, bool), value

@@ -1,4 +1,4 @@
-"""Models without some of their users: fitted again to what is left, their ids gone, their places empty."""
+"""Models without some of their users: fitted again to the remaining data, with empty places instead of the users."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,25 +14,25 @@ from fastrec.matrix.rows import empty_rows, mark_rows
 from fastrec.models import Blend, Item2Vec, Recommender, Reranked, SequenceKNN
 from fastrec.online.training_data import check_refittable, features_of
 
-# What these were made of is not all in their files: the times of events, or what was held out by them.
+# The files of these models lack a part of their training data: the times of events, or a part that was held out.
 _READ_MORE = (Blend, Item2Vec, Reranked, SequenceKNN)
 
 
 def find_obstacle(model: Recommender) -> str | None:
-    """Why a model cannot be fitted again by what it holds; None if it can.
+    """The reason why a model cannot be fitted again from its own data; None if it can.
 
     >>> from fastrec.models import Popularity
     >>> find_obstacle(Popularity(half_life="30d"))
     'the times of its events are not in it'
     """
-    last = getattr(model, "last", None)  # of a Pipeline
+    last = getattr(model, "last", None)  # the model at the end of a Pipeline
     of_last = None if last is None else find_obstacle(last)
     if of_last is not None:
         return of_last
     if getattr(model, "needs_times", False) or isinstance(model, _READ_MORE):
         return "the times of its events are not in it"
     if not getattr(model, "learns", True):
-        return "it was not fitted, but made of another model"
+        return "it was not fitted, but made from another model"
     try:
         check_refittable(model)
     except TypeError as error:
@@ -41,16 +41,17 @@ def find_obstacle(model: Recommender) -> str | None:
 
 
 def forget_users(model: Recommender, codes: Sequence[int], data: Interactions | None = None) -> Recommender:
-    """A new model of the same options, fitted to the same data with the rows of some users emptied.
+    """Fits a new model with the same options to the same data, with the rows of some users emptied.
 
     Parameters
     ----------
     model
-        A fitted model; it stays as it is.
+        A fitted model; it stays unchanged.
     codes
-        Of its users. They stay theirs, but nobody's ids stand there.
+        The codes of its users. The codes stay taken, but their ids are replaced.
     data
-        What it was fitted with, where `find_obstacle` finds something. Its users need not have the model's codes.
+        The data that it was fitted with, if `find_obstacle` finds an obstacle. Its users may have other codes than the
+        model's.
     """
     if data is None:
         data = _remaining_data(model, codes)
@@ -65,7 +66,7 @@ def forget_users(model: Recommender, codes: Sequence[int], data: Interactions | 
 
 
 def empty_users(data: Interactions, codes: Sequence[int]) -> Interactions:
-    """The data without the events of some users, whose places stay without their ids.
+    """Returns the data without the events of some users, whose places stay without their ids.
 
     >>> data = Interactions([0, 1], [0, 0], users=["ann", "bob"], items=["Alien"])
     >>> left = empty_users(data, [0])
@@ -77,7 +78,7 @@ def empty_users(data: Interactions, codes: Sequence[int]) -> Interactions:
 
 
 def hide_ids(vocabulary: Vocabulary, codes: Sequence[int]) -> Vocabulary:
-    """The vocabulary with ids that name nobody in the places of some.
+    """Returns the vocabulary with meaningless ids in place of some ids.
 
     >>> hide_ids(Vocabulary([17, 42]), [1]).ids.tolist()
     [17, -9223372036854775807]
@@ -89,7 +90,7 @@ def hide_ids(vocabulary: Vocabulary, codes: Sequence[int]) -> Vocabulary:
 
 
 def _hole(code: int, vocabulary: Vocabulary) -> str | int:
-    """An id that nobody has."""
+    """Returns an id that nobody has."""
     if vocabulary.kind == "int":
         return int(np.iinfo(np.int64).min) + code
     name = f"(forgotten {code})"
@@ -99,7 +100,7 @@ def _hole(code: int, vocabulary: Vocabulary) -> str | int:
 
 
 def _remaining_data(model: Recommender, codes: Sequence[int]) -> Any:
-    """The data that a model learned from, without some users: a matrix for a model without ids."""
+    """Returns a model's training data without some users: a matrix for a model without ids."""
     seen, order = model.seen_, model.order_
     left = empty_rows(seen, codes)
     if model.users_ is None:
@@ -113,7 +114,7 @@ def _remaining_data(model: Recommender, codes: Sequence[int]) -> Any:
 
 
 def _without_rows(features: Any, codes: Sequence[int]) -> Any:
-    """The features with nothing said of some rows."""
+    """Returns the features with some rows emptied."""
     if isinstance(features, CodeMatrix):
         return empty_rows(features, codes)
     left: NDArray[Any] = np.array(features)

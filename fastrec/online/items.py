@@ -1,4 +1,4 @@
-"""`Items`: the items of a model, and what updates say of them: which are shown, and their facts."""
+"""`Items`: the items of a model with their updates: their facts, and whether they are shown."""
 
 import json
 import threading
@@ -19,17 +19,17 @@ from fastrec.online.journal import Id, ItemUpdate
 from fastrec.retrieval.diversity import MMR, bound_rule
 
 VECTORS: Key[Any] = Key("vectors that tell items apart")
-# Masks that are kept take so many bytes at most, and are so many.
+# The largest number of bytes of kept masks, and the largest number of masks.
 _MASK_BYTES, _MOST_MASKS = 64 << 20, 1000
 
 
 class Items:
-    """The items of a model with the updates of the journal. Immutable: updates make another one.
+    """The items of a model with the updates of the journal. It is immutable: updates make another one.
 
     Parameters
     ----------
     model
-        A fitted model. Of its `item_info_` stays what no update names.
+        A fitted model. Facts of its `item_info_` hold unless an update changes them.
     updates
         The last update of each item.
 
@@ -56,7 +56,7 @@ class Items:
         self._take(list(updates))
 
     def after(self, updates: list[ItemUpdate]) -> "Items":
-        """The items with more updates taken in."""
+        """Returns the items with more updates taken in."""
         new = Items(self.model)
         new._updates, new._by_code, new.shown = self._updates.copy(), self._by_code.copy(), self.shown
         new._take(updates)
@@ -88,12 +88,12 @@ class Items:
         return item in self._updates or self.model.item_vocabulary.match([item])[0] >= 0
 
     def is_shown(self, item: Id) -> bool:
-        """Tells whether an item may be in answers, be it one that the model does not know."""
+        """Tells whether an item may be in answers, even one that the model does not know."""
         update = self._updates.get(item)
         return update is None or is_shown(update)
 
     def facts_of(self, item: Id) -> dict[str, Any] | None:
-        """The facts of an item; None of one that neither the model nor an update knows, or that is removed."""
+        """Returns the facts of an item; None if neither model nor update knows it, or it is removed."""
         code, update = self.model.item_vocabulary.match([item])[0], self._updates.get(item)
         if (update is not None and update.removed) or (update is None and code < 0):
             return None
@@ -103,7 +103,7 @@ class Items:
         return {name: value for name, value in plain.items() if value is not None and value == value and value != ""}
 
     def title_of(self, item: Id) -> str | None:
-        """The title of an item, be it one that the model does not know."""
+        """Returns the title of an item, even one that the model does not know."""
         code = self.model.item_vocabulary.match([item])[0]
         if code >= 0:
             return self.titles([code])[0]
@@ -112,7 +112,7 @@ class Items:
         return None if title is None else str(title) or None
 
     def titles(self, codes: list[int]) -> list[str | None]:
-        """The titles to show for items of the model; None if one has none."""
+        """Returns the titles to show for items of the model; None if an item has none."""
         column = self._info.get("title")
         if column is None and not self._by_code:
             return [None] * len(codes)
@@ -125,14 +125,14 @@ class Items:
         return titles
 
     def changed_titles(self) -> dict[int, str]:
-        """The titles that updates have given to items of the model, by code; ids in place of those taken away."""
+        """The titles that updates have changed, by code; ids in place of removed titles."""
         changed = {code: update.facts or {} for code, update in self._by_code.items()}
         given = {code: facts["title"] for code, facts in changed.items() if "title" in facts}
         ids = dict(zip(given, self.model.item_vocabulary.decode(np.array([*given], int)).tolist(), strict=True))
         return {code: str(title or ids[code]) for code, title in given.items()}
 
     def new_items(self) -> list[Id]:
-        """The items that may be in answers, but which the model does not know yet."""
+        """The items that may be in answers once a model knows them."""
         codes = self.model.item_vocabulary.match(list(self._updates))
         return [
             item
@@ -152,7 +152,7 @@ class Items:
         return sorted({*self._info, *(name for facts in given for name in facts)})
 
     def column(self, name: str) -> FactColumn:
-        """A fact of all items of the model.
+        """Returns a fact of all items of the model.
 
         Raises
         ------
@@ -177,22 +177,22 @@ class Items:
         return column.changed({code: values[name] for code, values in facts.items()}) if facts else column
 
     def labels(self, name: str) -> CodeMatrix:
-        """The items' labels by a fact, as rows of ones."""
+        """Returns the items' labels by a fact, as rows of ones."""
         if name not in self._labels:
             self._labels[name] = self.column(name).labels()
         return self._labels[name]
 
     def vectors(self) -> Any:
-        """The vectors that tell the model's items apart; None if it has none."""
+        """The vectors that distinguish the model's items; None if it has none."""
         return self.model.derive(VECTORS, lambda: _find_vectors(self.model))
 
     def select(self, where: Mapping[str, Any]) -> NDArray[np.bool_]:
-        """The items for which conditions hold, hidden ones among them: a mask of shape (n_items,), kept for later.
+        """Returns a mask of the items for which conditions hold, hidden ones included, of shape (n_items,); it is kept.
 
         Raises
         ------
         FactError
-            As of `fastrec.online.conditions.select_items`.
+            As in `fastrec.online.conditions.select_items`.
         """
         key = json.dumps(where, sort_keys=True)
         with self._lock:

@@ -1,4 +1,4 @@
-"""Lineage: whether a model can take the place of another one, and follow the same journal."""
+"""Lineage: whether a model can replace another one, and follow the same journal."""
 
 import json
 from typing import Any
@@ -9,7 +9,7 @@ from fastrec.data import Vocabulary
 from fastrec.data.vocabulary import CodeVocabulary
 from fastrec.models import Recommender
 
-# Of so many items it is asked whether another model knows them, too; of the half it must.
+# The size of the sample of items that another model must know, and the share of it that it must know.
 SAMPLE = 64
 
 
@@ -28,7 +28,7 @@ def describe_lineage(model: Recommender) -> str:
 
 
 def find_misfit(model: Recommender, lineage: str) -> str | None:
-    """Why a model does not belong to a lineage; None if it does.
+    """Returns the reason why a model does not belong to a lineage; None if it does.
 
     >>> from fastrec.models import Popularity
     >>> lineage = describe_lineage(Popularity().fit([[1, 0, 1, 1]]))
@@ -39,10 +39,10 @@ def find_misfit(model: Recommender, lineage: str) -> str | None:
     for name, kind in _kinds(model).items():
         if kind != known[name]:
             shown = {True: "are ratings", False: "are counts"}.get(kind, f"are {kind}")
-            return f"its {'values' if name == 'ratings' else name} {shown}, those of the one before are not"
+            return f"its {'values' if name == 'ratings' else name} {shown}, those of the previous model are not"
     some = known["some"]
     found = sum(code >= 0 for code in model.item_vocabulary.match(some))
-    return None if 2 * found >= len(some) else f"of {len(some)} items of the one before it knows {found}"
+    return None if 2 * found >= len(some) else f"it knows {found} of {len(some)} items of the previous model"
 
 
 def _kinds(model: Recommender) -> dict[str, Any]:

@@ -14,7 +14,7 @@ _URL = re.compile(r"[a-z][a-z0-9+.-]+://")
 
 
 def is_store(address: str | os.PathLike[str]) -> bool:
-    """Tells whether an address is one of a store, and no path.
+    """Tells whether an address is one of a store, and not a path.
 
     >>> is_store("s3://bucket/models"), is_store("models"), is_store("C:/models")
     (True, False, False)
@@ -39,17 +39,17 @@ def open_versions(
     Parameters
     ----------
     address
-        The path of a folder, made if there is none; or ``s3://BUCKET/PREFIX``, and what else fsspec knows.
+        The path of a folder, created if there is none; or ``s3://BUCKET/PREFIX``, or any other address for fsspec.
     cache
-        The folder of this machine for versions that are downloaded from a store; None: one in ``FASTREC_CACHE``, else
-        in the user's cache folder.
+        The folder of this machine for versions downloaded from a store; None: one in ``FASTREC_CACHE``, or in the
+        user's cache folder.
     keep, mode
-        As of `Versions`.
+        As in `Versions`.
 
     Raises
     ------
     ValueError
-        If a package is missing that it needs.
+        If a package that it needs is missing.
 
     Examples
     --------
@@ -60,7 +60,7 @@ def open_versions(
     'v000001'
     """
     if not is_store(address):
-        from fastrec.online.versions import Versions  # the command line asks for kinds of addresses alone
+        from fastrec.online.versions import Versions  # the command line needs only the kinds of addresses
 
         return Versions(address, keep=keep, mode=mode)
     try:

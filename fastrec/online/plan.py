@@ -1,4 +1,4 @@
-"""`SchedulePlan`: when new models are made. It imports nothing heavy, since the settings of a server are one."""
+"""`SchedulePlan`: the times of new models. It imports nothing heavy, since a server's settings need it."""
 
 from dataclasses import dataclass, fields
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SchedulePlan:
-    """The times at which new models are made of the events that come in; None of an option is never.
+    """The times at which new models are made from new events; None means never.
 
     Parameters
     ----------
@@ -15,11 +15,10 @@ class SchedulePlan:
     refit_every
         Seconds between refits.
     refit_share
-        Refit when the events since the last refit are this share of the training data: a measure of how far the model
-        may have drifted from what there is.
+        Refit when the events since the last refit reach this share of the training data: a measure of the model's age.
     refit_drift
-        Refit when the model foresees new events worse than it did after the last refit, by this share of its NDCG@10:
-        0.2 is a fifth (see `Drift`).
+        Refit when the NDCG@10 of new events has fallen by this share since the last refit: 0.2 is a fifth (see
+        `Drift`).
 
     Examples
     --------
@@ -39,7 +38,7 @@ class SchedulePlan:
 
     @property
     def refits(self) -> bool:
-        """Tells whether models are fitted anew."""
+        """Tells whether models are fitted again."""
         return (self.refit_every, self.refit_share, self.refit_drift) != (None, None, None)
 
     @property
@@ -48,5 +47,5 @@ class SchedulePlan:
         return self.updates or self.refits
 
     def options(self) -> dict[str, Any]:
-        """The plan's own options by name."""
+        """Returns the plan's own options by name."""
         return {field.name: getattr(self, field.name) for field in fields(SchedulePlan)}

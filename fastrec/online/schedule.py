@@ -1,4 +1,4 @@
-"""`Schedule`: new models at intervals, or when enough has come in."""
+"""`Schedule`: makes new models at intervals, or when enough events have come in."""
 
 import threading
 import time
@@ -12,7 +12,7 @@ from fastrec.online.snapshot import Snapshot
 from fastrec.online.training_data import check_refittable, check_updatable
 from fastrec.online.updating import Updater
 
-# A refit that has failed is tried again after so many seconds, then after twice as many, up to an hour.
+# The seconds after which a failed refit is tried again; they double up to an hour.
 RETRY_SECONDS, LONGEST_RETRY = 60.0, 3600.0
 
 Listener: TypeAlias = Callable[[str, float], None]
@@ -27,16 +27,16 @@ def check_plan(plan: SchedulePlan, model: Recommender) -> None:
 
 
 class Schedule:
-    """A thread that makes new models at intervals, or when enough has come in.
+    """A thread that makes new models at intervals, or when enough events have come in.
 
     Parameters
     ----------
     updater
-        What to work with.
+        The updater to work with.
     checkpoint_every, refit_every, refit_share, refit_drift
         As in `SchedulePlan`.
     tick
-        Seconds between looks at the clock and the model file.
+        The seconds between checks of the clock and the model file.
     report
         Called with a word and the seconds it took after each piece of work, or with "failed" and 0 after an error.
 
@@ -66,24 +66,24 @@ class Schedule:
         self.tick = tick
         self.report = report or (lambda what, seconds: None)
         self._stop = threading.Event()
-        # A monotonic clock: a system clock that is set back or forth moves no refit.
+        # a monotonic clock: a change of the system clock moves no refit
         self._last = {"checkpoint": time.monotonic(), "refit": time.monotonic()}
         self._works = {"checkpoint": lambda: updater.checkpoint(), "refit": lambda: updater.refit()}
-        self._failures, self._retry = 0, 0.0  # of refits in a row, and when the next one may begin
+        self._failures, self._retry = 0, 0.0  # failed refits in a row, and the time of the next attempt
         self._thread = threading.Thread(target=self._run, name="fastrec-updates", daemon=True)
 
     @classmethod
     def of(cls, updater: Updater, plan: SchedulePlan, *, report: Listener | None = None) -> Self:
-        """The schedule of a plan."""
+        """Makes the schedule of a plan."""
         return cls(updater, **plan.options(), report=report)
 
     def start(self) -> Self:
-        """Begins."""
+        """Starts."""
         self._thread.start()
         return self
 
     def stop(self) -> None:
-        """Ends, after the piece of work in hand; what has failed is a problem no longer, since others do it now."""
+        """Stops after the work in hand, and clears its problems, since another process does the work now."""
         self._stop.set()
         self._thread.join()
         for what in ("schedule", "drift", *self._works):
@@ -100,7 +100,7 @@ class Schedule:
                 if not self._stop.is_set() and is_due():
                     self._try(what)
             self.updater.tell("schedule", None)
-        except Exception as error:  # a journal that cannot be read, say
+        except Exception as error:  # such as a journal that cannot be read
             self.updater.tell("schedule", f"no updates: {error}")
 
     def _look(self) -> None:
@@ -108,7 +108,7 @@ class Schedule:
             try:
                 self.drift.look(self.updater.catch_up(), self.updater.journal)
                 self.updater.tell("drift", None)
-            except Exception as error:  # a disk that cannot be read, say: the next look will tell
+            except Exception as error:  # such as a disk that cannot be read: it is tried again
                 self.updater.tell("drift", f"drift could not be measured: {error}")
 
     def make(self, what: str) -> Snapshot:
@@ -131,7 +131,7 @@ class Schedule:
     def _try(self, what: str) -> None:
         try:
             self.make(what)
-        except Exception as error:  # a full disk, say: tried again when it is due again
+        except Exception as error:  # such as a full disk: it is tried again when due
             if what == "refit":
                 self._retry = time.monotonic() + min(LONGEST_RETRY, RETRY_SECONDS * 2**self._failures)
                 self._failures += 1

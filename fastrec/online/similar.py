@@ -1,4 +1,4 @@
-"""Items like one item, or like several together."""
+"""Items similar to one item, or to several together."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,36 +8,36 @@ from fastrec.online.journal import Id
 from fastrec.online.snapshot import Snapshot
 from fastrec.retrieval import TopK
 
-# So many of the items nearest to each are added up, where several are given.
+# The number of nearest items of each that are added up, if several are given.
 NEAREST = 1000
 
 
 def find_similar(snapshot: Snapshot, items: list[Id], k: int, within: NDArray[np.bool_] | None = None) -> TopK:
-    """The `k` items most like some items, these left out, and what is hidden or removed.
+    """Finds the `k` items most similar to some items, without these, and without hidden or removed ones.
 
-    Of one item it is `similar_items`. Of several the similarities are added up: of each item its 1000 nearest count,
-    more where fewer than `k` would be left.
+    For one item it is `similar_items`. For several, the similarities are added up over the 1000 nearest of each item,
+    or more if fewer than `k` would be left.
 
     Parameters
     ----------
     snapshot
-        Who is asked.
+        The snapshot that answers.
     items
         Ids that the model knows.
     k
-        How many.
+        The number of items.
     within
         Only the items of this mask, of shape (n_items,).
 
     Returns
     -------
     TopK
-        Of one row.
+        A TopK of one row.
 
     Raises
     ------
     ValueError
-        If an id is unknown, or the model could tell by its users alone, and keeps none.
+        If an id is unknown, or the model needs users to compare items, and keeps none.
 
     Examples
     --------
@@ -62,7 +62,7 @@ def find_similar(snapshot: Snapshot, items: list[Id], k: int, within: NDArray[np
 def _add_up(
     model: Recommender, items: list[Id], length: int, only: NDArray[np.bool_] | None
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """The items on the lists of the nearest of each, the best first, and their sums."""
+    """Returns the items on the lists of nearest items, the best first, and their sums."""
     top = model.similar_items(items, length)
     sums = np.zeros(model.n_features_in_)
     listed = np.zeros(model.n_features_in_, bool)

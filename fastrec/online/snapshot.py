@@ -1,4 +1,4 @@
-"""Snapshot: a model and what users have done since it was made, frozen, so that no question has to wait."""
+"""Snapshot: a model with the events since it was made, frozen, so that no question has to wait."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -23,12 +23,12 @@ from fastrec.validation import check_choice, check_size
 
 
 class Snapshot:
-    """A model together with the events since it was made. Immutable: updates make a new one.
+    """A model together with the events since it was made. It is immutable: updates make a new one.
 
-    It answers as a model would that was updated by `update_users` with those events: a user's recommendations follow
-    from the whole history, the newest event included; what the model knows of items stays until a checkpoint. (To the
-    bit for `ImplicitALS`, say; a compressed model's changed users are not rounded to its codes before a checkpoint, and
-    counts and neighbours that are the data itself follow there.)
+    It answers like a model updated with those events by `update_users`: a user's recommendations follow from the whole
+    history, the newest event included; the item side stays the same until a checkpoint. For `ImplicitALS`, for example,
+    the answers agree to the bit. The changed users of a compressed model are not rounded to its codes before a
+    checkpoint. Models whose data are counts or neighbours follow at the checkpoint.
 
     Parameters
     ----------
@@ -37,15 +37,15 @@ class Snapshot:
     seq
         The last place in the journal that the model has taken in.
     version
-        What to call the model.
+        The name of the model.
     mark
-        What names a user in a `Deletion`: `Journal.mark`. None if nobody is deleted.
+        The function that marks a user in a `Deletion`: `Journal.mark`. None if nobody is deleted.
     policy : {"sum", "last", "max"}, optional
-        What several events of one user and item add up to, as `Interactions.duplicates`. None: the model's
+        The policy to merge several events of one user and item, as `Interactions.duplicates`. None: the model's
         `duplicates_`.
     held
-        Events up to `seq` that the model has not taken in, since their users or items wait to be admitted. Their users
-        are answered by them all the same.
+        Events up to `seq` that the model has not taken in, since their users or items wait to be admitted. Answers to
+        their users still count them.
     updates
         The last update of each item up to `seq`: `Journal.items`.
 
@@ -54,17 +54,17 @@ class Snapshot:
     model, version, held
         As given.
     items : Items
-        The model's items with the updates of them: those hidden or removed are in no answer.
+        The model's items with their updates: hidden or removed items are in no answer.
     held_users, held_items, held_events : int
-        How many users, items and events wait to be admitted.
+        The numbers of users, items and events that wait to be admitted.
     model_seq : int
         The last place that the model has taken in.
     seq : int
         The last place that the snapshot has taken in.
     changed_users : int
-        How many users have events that the model has not taken in.
+        The number of users with events that the model has not taken in.
     unknown_items : int
-        How many events were about items that the model does not know: they wait for the next model.
+        The number of events about items unknown to the model: they wait for the next model.
 
     Examples
     --------
@@ -127,7 +127,7 @@ class Snapshot:
     # -- taking in
 
     def after(self, entries: Sequence[Entry]) -> "Snapshot":
-        """The snapshot with more entries of the journal taken in; they must follow `seq`."""
+        """Returns the snapshot with more entries of the journal taken in; they must follow `seq`."""
         if not entries:
             return self
         if entries[0].seq <= self.seq:
@@ -172,11 +172,11 @@ class Snapshot:
         self._states = self._states.replaced(changed)
 
     def codes_of(self, items: list[Id]) -> list[int]:
-        """The codes of items, -1 for those that the model does not know."""
+        """Returns the codes of items, -1 for those that the model does not know."""
         return self.model.item_vocabulary.match(items)
 
     def _bases(self, users: list[Id]) -> dict[Id, int]:
-        """The codes of users in the model; -1 for those that it does not know, or who were deleted since."""
+        """Returns the codes of users in the model; -1 for unknown users, and those deleted since."""
         codes = self.model.user_vocabulary.match(users)
         return {user: -1 if self.is_deleted(user) else code for user, code in zip(users, codes, strict=True)}
 
@@ -191,27 +191,25 @@ class Snapshot:
         self._deleted |= {entry.mark}
 
     def is_deleted(self, user: Id) -> bool:
-        """Tells whether the model has learned from this user, but must not use it any more."""
+        """Tells whether the model has learned from this user, but must no longer use it."""
         return bool(self._deleted) and self._mark is not None and self._mark(user) in self._deleted
 
     # -- asking
 
     def knows(self, user: Id) -> bool:
-        """Tells whether anything is known about the user: by the model, or from events since."""
+        """Tells whether the model or later events know the user."""
         if self._states.get(user) is not None:
             return True
         base = self._base(user)
         return base >= 0 and self.has_learned_of(base)
 
     def has_learned_of(self, code: int) -> bool:
-        """Tells whether the model has a history or features of a user; of one deleted before it was made it
-        has the id.
-        """
+        """Tells whether the model has a history or features of a user; of one deleted before, it has only the id."""
         parts = [self.model.seen_, getattr(self.model, "user_features_", None)]
         return any(part.indptr[code + 1] > part.indptr[code] for part in parts if part is not None)
 
     def history(self, user: Id) -> History:
-        """The events of a user, as item codes and values; nothing for a user who is unknown."""
+        """Returns the events of a user, as item codes and values; none for an unknown user."""
         state = self._states.get(user)
         if state is not None:
             return state.history(self.model, self.policy)
@@ -230,27 +228,27 @@ class Snapshot:
         on_unknown: str = "error",
         within: NDArray[np.bool_] | None = None,
     ) -> TopK:
-        """The `k` best items for each user, as `Recommender.recommend`, their newest events taken in.
+        """Recommends the `k` best items for each user, as `Recommender.recommend`, with their newest events.
 
-        Items that are hidden or removed are not among them.
+        Hidden or removed items are not among them.
 
         Parameters
         ----------
         users
             n ids.
         k, exclude_seen
-            As there.
+            As in `Recommender.recommend`.
         allow, deny
             Only these items, and none of these, for all users.
         on_unknown : {"error", "popular"}
-            What to do about a user of whom nothing is known, or an item that is unknown in `allow` or `deny`.
+            The treatment of an unknown user, or an unknown item in `allow` or `deny`.
         within
-            Only the items of this mask, of shape (n_items,), for all users: that of `Items.select`, say.
+            Only the items of this mask, of shape (n_items,), for all users, such as that of `Items.select`.
 
         Returns
         -------
         TopK
-            Of shape (n, k).
+            The answer, of shape (n, k).
         """
         if not isinstance(users, list):
             users = list(as_ids(users, "users").tolist())
@@ -265,7 +263,7 @@ class Snapshot:
             return self.ask_model(users, k, within=within, **options)
         check_choice("on_unknown", on_unknown, ("error", "popular"))
         states, bases = [self._states.get(user) for user in users], self._bases(list(users))
-        # By what they did since: nothing, for those who are unknown and answered by what is popular.
+        # by their later events: an empty history for unknown users, who are answered by popularity
         changed = np.array([state is not None or bases[user] < 0 for user, state in zip(users, states, strict=True)])
         if on_unknown == "error":
             for user, state in zip(users, states, strict=True):
@@ -290,19 +288,20 @@ class Snapshot:
         return self._label(TopK(codes, scores, fallback=fallback), users)
 
     def shown_within(self, within: NDArray[np.bool_] | None) -> NDArray[np.bool_] | None:
-        """The items of a mask that may be in answers; None if all may."""
+        """Returns the items of a mask that may be in answers; None if all may."""
         shown = self.items.shown
         return shown if within is None else within if shown is None else within & shown
 
     def ask_model(self, who: Any, k: int, *, within: NDArray[np.bool_] | None = None, **options: Any) -> TopK:
-        """The model's own answer to users that it knows, or to histories: `Recommender.recommend` with what is shown.
+        """Returns the model's own answer to known users, or to histories: `Recommender.recommend` among the shown
+        items.
 
         Parameters
         ----------
         who, k, **options
-            As there.
+            As in `Recommender.recommend`.
         within
-            As of `recommend`.
+            As in `recommend`.
         """
         only = self.shown_within(within)
         if only is None:
@@ -318,15 +317,16 @@ class Snapshot:
         only: NDArray[np.bool_] | None,
         options: dict[str, Any],
     ) -> TopK:
-        """The model's answer to histories of users, what it knows of them by their features included."""
+        """Returns the model's answer to histories of users, with what it knows of them by their features."""
         audience = self._audience_of(rows)
         audience = replace(audience, vectors=self.model.fold_in(audience, np.array(bases, np.int32)))
         return self.model.answer(audience, k, self.model.item_filter(audience, **options).within(only))
 
     def answer_one(self, user: Id, k: int, within: NDArray[np.bool_] | None = None) -> SingleAnswer:
-        """The usual question, past all checks: the `k` best items for one user, by popularity if nothing is known.
+        """Answers the usual question without checks: the `k` best items for one user, by popularity for an unknown
+        user.
 
-        The factors of a user who has done something are kept: who has will soon ask again.
+        The factors of an active user are kept for the next request.
         """
         model, state = self.model, self._states.get(user) if self._states else None
         if state is None:
@@ -339,13 +339,13 @@ class Snapshot:
         return model.answer_one(Single(history=row, vectors=state.vectors), k, self.shown_within(within))
 
     def explain(self, user: Id, item: Id, k: int | None = None) -> Explanation:
-        """Explains the score of one item by each item of the user's history; for models that can explain."""
+        """Explains the score of one item by each item of the user's history, for models that can explain."""
         if not self.knows(user):
             raise ValueError(f"user: unknown id {user!r}")
         return self.model.explain(self._audience_of([self.history(user)]), item, k)  # type: ignore[no-any-return]
 
     def _audience_of(self, rows: Sequence[History]) -> Audience:
-        """Whom the model is asked about: histories, with their order, where all have one."""
+        """Returns the audience to ask the model about: histories, with their order if all have one."""
         if not rows:
             nothing = assemble_csr(*_NOTHING[::-1], np.zeros(1, np.int64), (0, self.model.n_features_in_))
             return Audience.of_histories(self.model, nothing)

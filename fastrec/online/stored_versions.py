@@ -1,4 +1,4 @@
-"""`StoredVersions`: published versions in an object store, and the current one in a folder of this machine."""
+"""`StoredVersions`: published versions in an object store, with the current one in a folder of this machine."""
 
 import contextlib
 import hashlib
@@ -27,9 +27,9 @@ from fastrec.online.versions import (
 from fastrec.permissions import PRIVATE
 from fastrec.storage import FileError
 
-# A version that could not be taken is tried again after so many seconds.
+# The seconds after which a version that could not be taken is tried again.
 RETRY_SECONDS = 30
-_DIGITS = 12  # of a checksum, in a version's name
+_DIGITS = 12  # the digits of a checksum in a version's name
 
 
 class Facts(msgspec.Struct):
@@ -38,9 +38,9 @@ class Facts(msgspec.Struct):
     Parameters
     ----------
     sha256
-        In hexadecimal digits.
+        The checksum in hexadecimal digits.
     size
-        Bytes.
+        The number of bytes.
     seq
         The last place in the journal that the model has taken in.
     """
@@ -51,26 +51,26 @@ class Facts(msgspec.Struct):
 
 
 class StoredVersions(Versions):
-    """Versions in an object store, such as S3, or in whatever fsspec knows.
+    """Versions in an object store, such as S3, or in any other store of fsspec.
 
-    A version is uploaded whole, then its checksum, and only then ``CURRENT`` names it. Who takes it downloads it into a
-    folder of its own machine, checks it, gives it its name there and maps it. The folder holds the current version
-    alone. A version's name has a part of its checksum, so that two that are published at once are two objects.
+    A version is uploaded whole, then its checksum, and only then does ``CURRENT`` name it. A reader downloads it into a
+    folder of its own machine, checks it, renames it and maps it. The folder holds only the current version. A version's
+    name contains a part of its checksum, so that two versions published at once are two objects.
 
     Parameters
     ----------
     address
-        As ``s3://bucket/models``.
+        An address such as ``s3://bucket/models``.
     cache
-        The folder for files on this machine; None: one of the address's own in ``FASTREC_CACHE``, else in the user's
-        cache folder.
+        The folder for files on this machine; None: one for this address in ``FASTREC_CACHE``, or in the user's cache
+        folder.
     keep, mode
-        As of `Versions`.
+        As in `Versions`.
 
     Raises
     ------
     ValueError
-        If a package is missing that it needs.
+        If a package that it needs is missing.
 
     Examples
     --------
@@ -93,7 +93,7 @@ class StoredVersions(Versions):
 
     @property
     def address(self) -> str:
-        """The place of the versions, for people to read."""
+        """The address of the versions, for people to read."""
         return self._store.address
 
     def current(self) -> str | None:
@@ -104,11 +104,11 @@ class StoredVersions(Versions):
             return None
 
     def stamp(self) -> object:
-        """The stamp that changes when another version becomes the current one, or one is to be tried again."""
+        """Returns a stamp that changes when another version becomes the current one, or one is to be tried again."""
         return self._store.read(CURRENT), time.monotonic() // RETRY_SECONDS if self._has_failed else 0
 
     def load(self, *, verify: Any = True) -> Published:
-        """The current version, memory-mapped from the folder of this machine.
+        """Loads the current version, memory-mapped from the folder of this machine.
 
         Raises
         ------
@@ -126,7 +126,7 @@ class StoredVersions(Versions):
         return published
 
     def remove_others(self, before: int | None = None) -> list[Path]:
-        """Removes all versions but the current one; with `before`, those that end before that seq.
+        """Removes all versions except the current one; with `before`, those that end before that seq.
 
         Returns the names of the objects that were removed.
         """
@@ -142,7 +142,7 @@ class StoredVersions(Versions):
         return names_of(self._store.names())
 
     def _fetch(self, version: str) -> Path:
-        """The file of a version, downloaded where it is not there as it was published."""
+        """Returns the file of a version; downloads it unless an unaltered copy is there."""
         facts, path = self._facts(version), self.path(version)
         if path.exists() and _digest(path) == facts.sha256:
             return path
@@ -171,14 +171,14 @@ class StoredVersions(Versions):
         return facts
 
     def _seq_of(self, version: str) -> int:
-        """The seq of a version; 0 of one that was not uploaded to its end."""
+        """Returns the seq of a version; 0 if its upload was not finished."""
         try:
             return self._facts(version).seq
         except (OSError, FileError):
             return 0
 
     def _write(self, model: Recommender, marks: Marks, number: int) -> str:
-        """Writes a version here, and upload it and its checksum; returns its name."""
+        """Writes a version here, and uploads it with its checksum; returns its name."""
         beside = self.folder / f".{secrets.token_hex(8)}.tmp"
         try:
             save_published(model, beside, marks, self.mode)
@@ -198,7 +198,7 @@ class StoredVersions(Versions):
         current = self.current()
         for version in self._names()[: -self.keep]:
             if version != current:
-                with contextlib.suppress(OSError):  # the next time it goes
+                with contextlib.suppress(OSError):  # the next call removes it
                     self._remove(version)
         self._remove_files(current)
 
@@ -207,7 +207,7 @@ class StoredVersions(Versions):
             self._store.remove(name)
 
     def _remove_files(self, current: str | None) -> None:
-        """Removes the files of this machine but for one version's; on Windows those stay that are mapped."""
+        """Removes the files of this machine except one version's; on Windows, mapped files stay."""
         for path in self.folder.glob(f"v*{SUFFIX}"):
             if path.name != f"{current}{SUFFIX}":
                 with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""The data of a new model: those of the one before it, and the events since."""
+"""The data of a new model: those of the model before it, and the events since."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,23 +15,23 @@ from fastrec.online.journal import Entry, Event, Id
 
 
 def interactions_of(model: Recommender, entries: Sequence[Entry], policy: Any, time_unit: Any = None) -> Interactions:
-    """The events as Interactions that the model's `partial_fit` takes; what it could never take is left out."""
+    """Returns the events as Interactions for the model's `partial_fit`, without those that it could never take."""
     events = select_takeable(model, entries)
-    if policy == "last":  # the last by the journal's own order, which a clock does not change
+    if policy == "last":  # the last one by the journal's own order, which no clock changes
         events = list({(event.user, event.item): event for event in events}.values())
     users, user_codes = _number_ids([event.user for event in events], model.users_)
     items, item_codes = _number_ids([event.item for event in events], model.items_)
     known = _fill_times(events)
     values = np.array([event.value for event in events], np.float32)
     data = Interactions(user_codes, item_codes, values, users=users, items=items, duplicates=policy)
-    # A few moments may well have many events here: these are times, whatever they look like.
+    # A few moments may have many events here: these are times, even if they look like a flag.
     return data if known is None else data._replace(times=known, time_unit=time_unit)
 
 
 def training_data(
     model: Recommender, entries: Sequence[Entry], gone: list[int], policy: Any, time_unit: Any = None
 ) -> Any:
-    """The data of a model, without the users gone, and the events since; a matrix for a model without ids."""
+    """Returns the data of a model, without deleted users, and the events since; a matrix for a model without ids."""
     new = interactions_of(model, entries, policy, time_unit)
     users, items = model.user_vocabulary, model.item_vocabulary
     all_users, all_items = users.extended(new.users.ids), items.extended(new.items.ids)
@@ -55,26 +55,28 @@ def training_data(
 
 
 def _training_events(model: Recommender) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]]:
-    """The entries that a model was made of: user codes, item codes and values."""
+    """Returns the entries that a model was made from: user codes, item codes and values."""
     seen = model.seen_
     return row_numbers(seen).astype(np.int32), seen.indices, seen.data
 
 
 def check_updatable(model: Recommender) -> None:
-    """Refuses a model that no checkpoint can update."""
+    """Refuses a model that a checkpoint cannot update."""
     if not model.has_users:
-        raise TypeError(f"{type(model).__name__} keeps no users that a checkpoint could update: publish a new model")
+        raise TypeError(f"{type(model).__name__} keeps no users, so a checkpoint cannot update it: publish a new model")
     if "partial_fit" not in model.capabilities:
         raise TypeError(f"{type(model).__name__} has no partial_fit, which a checkpoint needs: refit it instead")
 
 
 def check_refittable(model: Recommender) -> None:
-    """Refuses a model that cannot be fitted again by what it is: what `compress` makes, or with features not kept."""
+    """Refuses a model that cannot be fitted again from its own data: a compressed one, or one with features not
+    kept.
+    """
     name = type(model).__name__
     if isinstance(model, CompressedFactors | CompressedWeights):
-        raise TypeError(f"{name} cannot be fitted again: refit the model it was made of, compress it and publish it")
+        raise TypeError(f"{name} cannot be fitted again: refit the original, compress it and publish it")
     if not model.keeps_users:
-        raise TypeError(f"{name} keeps no users to be fitted to again: fit it with the data and publish it")
+        raise TypeError(f"{name} keeps no users, so it cannot be fitted again: fit it with the data and publish it")
     warm = model.recommendable_items()
     cold_are_answered = bool(((model.item_counts_ == 0) & (True if warm is None else warm)).any())
     if cold_are_answered and getattr(model, "item_features_", None) is None:
@@ -82,7 +84,7 @@ def check_refittable(model: Recommender) -> None:
 
 
 def features_of(model: Recommender, shape: tuple[int, int]) -> dict[str, Any]:
-    """The features of users and items from a model's fit, for a fit to more of them."""
+    """Returns the features of users and items of a model's fit, padded for a fit to more of them."""
     options: dict[str, Any] = {}
     for name, n in (("user_features", shape[0]), ("item_features", shape[1])):
         features = getattr(model, f"{name}_", None)
@@ -97,7 +99,9 @@ def features_of(model: Recommender, shape: tuple[int, int]) -> dict[str, Any]:
 
 
 def _fill_times(events: Sequence[Event]) -> NDArray[np.int64] | None:
-    """The time of each event; one without has that of the event before it, or after it. None if none has any."""
+    """Returns the time of each event; a missing one is that of the event before it, or after it. None if none has
+    any.
+    """
     given = [event.time for event in events if event.time is not None]
     if not given:
         return None
@@ -109,7 +113,7 @@ def _fill_times(events: Sequence[Event]) -> NDArray[np.int64] | None:
 
 
 def _number_ids(ids: list[Id], vocabulary: Vocabulary | None) -> tuple[Vocabulary, list[int]]:
-    """A vocabulary of the ids in the order in which they came, and a code for each."""
+    """Returns a vocabulary of the ids in the order of their arrival, and a code for each."""
     codes: dict[Id, int] = {}
     numbers = [codes.setdefault(given, len(codes)) for given in ids]
     kind: Any = object if vocabulary is not None and vocabulary.kind == "str" else np.int64

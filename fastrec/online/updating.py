@@ -1,4 +1,4 @@
-"""Updater: follows the journal, and now and then makes a new model of what has come in."""
+"""Updater: follows the journal, and makes new models from new events."""
 
 import copy
 import logging
@@ -24,9 +24,10 @@ from fastrec.online.versions import Marks, Published, Versions, load_published
 from fastrec.validation import check_choice
 
 READ_AT_ONCE = 20_000
-# A model whose events have just been trimmed is loaded again so often, after so many seconds and then twice as many.
+# The number of attempts to load a model whose events have just been trimmed, and the first wait in seconds, which
+# doubles.
 TRIES, FIRST_PAUSE = 8, 0.05
-# So many events of the journal are looked for in a model that does not say whether it has them.
+# The number of the journal's events that are looked for in a model without a recorded place.
 PROBED_EVENTS, FEWEST_PROBED, SUSPICIOUS_SHARE = 500, 50, 0.9
 
 log = logging.getLogger(__name__)
@@ -35,50 +36,48 @@ Source: TypeAlias = Recommender | Versions | str | os.PathLike[str]
 
 
 class Updater:
-    """Keeps a `Snapshot` that has taken in the journal, each event once, and makes new models from it.
+    """Keeps a `Snapshot` that has taken in each event of the journal once, and makes new models from it.
 
-    Readers take `snapshot` and use it as long as they like; a new one takes its place by one assignment. Whatever
-    process it runs in, and however often that was killed, the same journal and model give the same snapshot, bit for
-    bit.
+    Readers take `snapshot` and use it as long as they like; a new one replaces it in one assignment. The same journal
+    and model give the same snapshot, bit for bit, in every process and after any number of kills.
 
     Parameters
     ----------
     source
-        A fitted model, a model file, or `Versions`: the model to begin with. Only with Versions are new models
-        published.
+        The first model: a fitted model, a model file, or `Versions`. New models are published only with Versions.
     journal
-        The events. None: nothing ever changes, but the model may be exchanged.
+        The journal of the events. None: no events come in, but the model may be replaced.
     policy : {"sum", "last", "max"} or None
-        What several events of one user and item add up to; None: the last one counts for models of ratings, else their
+        The policy to merge several events of one user and item; None: the last one for models of ratings, otherwise the
         sum.
     verify, mapped
-        As in `fastrec.load`; files of Versions are never overwritten, and mapped in any case.
+        As in `fastrec.load`; files of Versions are never overwritten, and always mapped.
     prepare
-        Called with each snapshot of a new model before that is put in place: to warm it up.
+        Called with each snapshot of a new model before it is used, to warm it up.
     new_users, new_items : {"hold", "refuse", "take"}
-        The treatment of ids that the model does not know, at an update. "hold" takes them in up to twice as many as the
-        model was fitted to, then a thousand at each update, and holds back the events of the others. "refuse" takes in
-        none, and "take" takes in all.
+        The treatment of ids that the model does not know, at an update. "hold" admits them up to twice the number of
+        the last fit, then a thousand at each update, and holds the events of the others. "refuse" admits none, "take"
+        all.
     support
-        An item that so many users have had is taken in where others are held.
+        The number of users with which an item is no longer held.
     force
-        Take a model that does not fit the one before it, or the journal.
+        Accept a model that does not fit the previous one or the journal.
 
     Attributes
     ----------
     snapshot : Snapshot
-        What to answer from.
+        The snapshot to answer from.
     problem : str or None
-        What is wrong, while the model goes on answering: why a newer one could not be taken or made, say.
+        A problem while the model goes on answering, such as why a newer one could not be loaded or made.
     given_up : int
-        How many events this Updater's own updates have left out for good, their users or items being new.
+        The number of events that this Updater has left out for good, because their users or items were new.
 
     Raises
     ------
     JournalTrimmedError
-        If the journal has no longer what the model needs, and no newer model appears.
+        If the journal no longer has the events that the model needs, and no newer model appears.
     ValueError
-        If model and journal are not each other's.
+        If model and journal do not belong together.
 
     Examples
     --------
@@ -118,7 +117,7 @@ class Updater:
         self.admission = Admission(new_users, new_items, support)
         self.force = force
         self.given_up = 0
-        self._marks = Marks()  # of the snapshot's model
+        self._marks = Marks()  # the marks of the snapshot's model
         self._problems: dict[str, str] = {}
         self._taking_in = threading.Lock()
         self._making = threading.Lock()
@@ -126,7 +125,7 @@ class Updater:
 
     @property
     def refit_seq(self) -> int:
-        """Up to where the journal was in the data of the model's last fit."""
+        """The place in the journal up to which the model's last fit had the events."""
         return self._marks.refit_seq or 0
 
     @property
@@ -135,7 +134,7 @@ class Updater:
         return "; ".join(self._problems.copy().values()) or None
 
     def tell(self, what: str, problem: str | None) -> None:
-        """Notes a problem of some kind ("model", "refit", "journal" …), or that it is over; each is logged once."""
+        """Records a problem of some kind ("model", "refit", "journal" …), or its end; each is logged once."""
         if problem is not None:
             if self._problems.get(what) != problem:
                 log.warning("%s", problem)
@@ -144,11 +143,11 @@ class Updater:
             self._problems.pop(what, None)
 
     def events_since_refit(self) -> int:
-        """The number of entries that the journal has had since the model was last fitted to all data."""
+        """The number of entries of the journal since the model's last fit to all data."""
         return 0 if self.journal is None else self.journal.last_seq() - self.refit_seq
 
     def policy_of(self, model: Recommender) -> str:
-        """The merging of several events of one user and item: "sum", "last" or "max"."""
+        """Returns the policy to merge several events of one user and item: "sum", "last" or "max"."""
         return self.policy or model.duplicate_policy
 
     # -- following
@@ -158,10 +157,10 @@ class Updater:
     @overload
     def catch_up(self, *, wait: bool) -> Snapshot | None: ...
     def catch_up(self, *, wait: bool = True) -> Snapshot | None:
-        """Takes in what is new in the journal; returns the snapshot that has it.
+        """Takes in the new entries of the journal; returns the snapshot with them.
 
-        With `wait` False, None if another thread is at it, or a newer model must be loaded first: that would take
-        long.
+        With `wait` False, returns None if another thread is doing it, or a newer model must be loaded first, which
+        takes long.
         """
         if self.journal is None:
             return self.snapshot
@@ -171,7 +170,7 @@ class Updater:
             self.snapshot = self._follow(self.snapshot)
             return self.snapshot
         except JournalTrimmedError:
-            # Another process has published a model and dropped what it took in: that model is needed.
+            # Another process has published a model and dropped the events that it took in: that model is needed.
             if not wait:
                 return None
             self.snapshot = self._begin()
@@ -180,7 +179,7 @@ class Updater:
             self._taking_in.release()
 
     def refused(self, events: Sequence[Event]) -> int | None:
-        """The place of the first event whose user or item is new, where such are refused; None if there is none."""
+        """Returns the place of the first event whose user or item is new, if such are refused; otherwise None."""
         sides = {"user": self.admission.users, "item": self.admission.items}
         if "refuse" not in sides.values():
             return None
@@ -211,7 +210,7 @@ class Updater:
         return load_published(self.source, verify=self.verify, mapped=self.mapped)
 
     def _begin(self) -> Snapshot:
-        """The snapshot of the newest model.
+        """Returns the snapshot of the newest model.
 
         While it is loaded, another process may publish a newer one and trim the journal: then that one is loaded.
         """
@@ -222,14 +221,14 @@ class Updater:
                 return self._start(self._load())
             except JournalTrimmedError as error:
                 if attempt == TRIES or not isinstance(self.source, Versions):
-                    said = f"{error}; of {attempt} loaded one after the other none was new enough: give a newer model"
+                    said = f"{error}; none of {attempt} loaded models was new enough: give a newer one"
                     raise JournalTrimmedError(said) from None
             time.sleep(pause * random.uniform(0.5, 1.0))
             pause *= 2
         raise AssertionError("not reached")
 
     def _start(self, published: Published) -> Snapshot:
-        """The snapshot of a model: checkpoints that the journal has and the model has not are made again."""
+        """Returns the snapshot of a model; checkpoints of the journal that the model lacks are repeated."""
         model, version, seq, refit_seq, marks = published
         marks = marks._replace(seq=seq, refit_seq=refit_seq)
         if self.journal is None:
@@ -237,8 +236,8 @@ class Updater:
             self.prepare(snapshot)
             return snapshot
         self._check_journal(published)
-        # Of a model that cannot be updated the journal may have checkpoints of the one before it: all events stay its
-        # users' own.
+        # The journal may have checkpoints of an earlier model that this one, which cannot be updated, does not repeat:
+        # all events stay with the users.
         points = self.journal.checkpoints(seq) if "partial_fit" in model.capabilities else []
         for point in points:
             model, marks, _ = self._update(model, marks, point.seq, Admission.parse(point.rule))
@@ -251,7 +250,7 @@ class Updater:
         return snapshot
 
     def _snapshot_of(self, model: Recommender, marks: Marks, version: str) -> Snapshot:
-        """A model with the events that wait to be admitted, and no others."""
+        """Returns the snapshot of a model with the events that wait to be admitted, and no others."""
         mark = None if self.journal is None else self.journal.mark
         return Snapshot(
             model, seq=marks.seq or 0, version=version, mark=mark, policy=self.policy_of(model),
@@ -260,7 +259,7 @@ class Updater:
         )  # fmt: skip
 
     def _events_waiting(self, model: Recommender, marks: Marks, admission: Admission) -> list[Event]:
-        """The events that a model has not taken in, though its place in the journal is behind them."""
+        """Returns the events that wait: the model has not taken them in, although its place in the journal is later."""
         if self.journal is None or marks.held_from is None or marks.seq is None or marks.held_from > marks.seq:
             return []
         kept = self.journal.kept(marks.held_from, marks.seq)
@@ -279,15 +278,16 @@ class Updater:
             said = find_misfit(published.model, lineage)
         if said is not None and not (self.force and seq <= journal.last_seq()):
             raise ValueError(
-                f"the model {published.version} does not belong to the journal {journal.address}: {said}, so this is "
-                "not its journal. Give the right one, or force=True (--force) where it is right all the same"
+                f"the model {published.version} does not belong to the journal {journal.address}: "
+                f"{said}, so this is not its journal. Give the right one, or force=True (--force) if "
+                "it is right all the same"
             )
         if marks.journal is None and seq:
-            log.info("the model %s does not say which journal it has followed: %s", published.version, journal.address)
+            log.info("the model %s does not say which journal it followed: %s", published.version, journal.address)
         self.tell("twice", None if marks.seq is not None else self._find_twice(published.model))
 
     def _find_twice(self, model: Recommender) -> str | None:
-        """The message where a model does not know its place in the journal, but seems to have the events."""
+        """Returns a message if a model does not know its place in the journal, but seems to have the events."""
         assert self.journal is not None
         if isinstance(self.source, Recommender) or self.journal.trimmed_seq():
             return None
@@ -305,15 +305,16 @@ class Updater:
     # -- new models
 
     def checkpoint(self) -> Snapshot:
-        """Takes the events since the model was made into the model itself, its items included, by `partial_fit`.
+        """Makes a checkpoint: takes the events since the model was made into the model, items included, by
+        `partial_fit`.
 
-        The journal remembers at which event that was, so that who begins from an older model comes to the same bits.
-        With Versions, the new model is published.
+        The journal records the event at which this happened, so that a process that starts from an older model gets the
+        same bits. With Versions, the new model is published.
 
         Raises
         ------
         TypeError
-            If the model cannot be updated: it can be refitted.
+            If the model cannot be updated; refit it instead.
         """
         with self._making:
             snapshot = self.catch_up()
@@ -330,17 +331,17 @@ class Updater:
         return self._marks._replace(seq=snapshot.model_seq)
 
     def refit(self) -> Snapshot:
-        """Fits a new model to all that the old one was made of and the events since, and publishes it.
+        """Fits a new model to the data of the old one and the events since, and publishes it.
 
-        The old one answers meanwhile. A model made with the same options and data is the same, bit for bit, as one
-        fitted elsewhere. One that counts with the times of events, which are not kept, is updated instead: of
-        `Popularity` with a half-life, that is as exact.
+        The old one answers meanwhile. A fit elsewhere with the same options and data gives the same model, bit for bit.
+        A model that needs the times of events, which are not kept, is updated instead: for `Popularity` with a
+        half-life this is just as exact.
 
         Raises
         ------
         TypeError
-            Without Versions: a journal repeats updates, but no refit, which therefore needs a file. And where the model
-            is one that cannot be fitted again.
+            Without Versions, since a journal repeats updates but not a refit, which therefore needs a file. Also if the
+            model cannot be fitted again.
         """
         if not isinstance(self.source, Versions):
             raise TypeError("a refitted model must be published: make the Updater with Versions")
@@ -363,19 +364,19 @@ class Updater:
             return self._put(model, marks._replace(refit_seq=snapshot.seq, **fitted._asdict()), "")
 
     def _put(self, model: Recommender, marks: Marks, version: str) -> Snapshot:
-        """Publishes a model where that is possible, and answer from it.
+        """Publishes a model if possible, and answers from it.
 
-        A checkpoint that is recorded but cannot be published is answered from all the same: the next one follows it.
+        If a recorded checkpoint cannot be published, it answers all the same, and the next one follows it.
         """
         failure: OSError | None = None
         if isinstance(self.source, Versions):
             if self.journal is not None:
                 self.journal.leader.check()
             try:
-                # Mapped, and so shared with other processes. Should another Updater publish at the same moment, the
-                # file may be that one's: it is taken with its own seq.
+                # It is mapped, and so shared with other processes. If another Updater publishes at the same moment, the
+                # file may be the other's: its own seq is used.
                 told = marks if self.journal is None else marks._replace(journal=self.journal.id)
-                name = self.source.publish(model, marks=told, force=True)  # made of the one before
+                name = self.source.publish(model, marks=told, force=True)  # made from the one before
                 model, version, _, _, marks = load_published(self.source.path(name), name, verify="header")
             except OSError as error:
                 if not version:
@@ -384,7 +385,7 @@ class Updater:
         snapshot = self._snapshot_of(model, marks, version)
         self.prepare(snapshot)
         if self.journal is not None:
-            snapshot = self._follow(snapshot)  # nearly all of it while others need not wait
+            snapshot = self._follow(snapshot)  # this does nearly all of it while others need not wait
         self._loaded = self._stamp()
         with self._taking_in:
             self._marks = marks
@@ -394,13 +395,15 @@ class Updater:
         self.tell("model", None)
         if self.journal is not None and isinstance(self.source, Versions):
             self.journal.record_published(marks.seq or 0)
-            if self.journal.deleted_seq() <= (marks.seq or 0):  # who was deleted still is in those before
+            if self.journal.deleted_seq() <= (marks.seq or 0):  # a deleted user still is in the versions before
                 self.source.remove_others(before=self.journal.deleted_seq())
             self.journal.record_lineage(describe_lineage(model))
         return self.snapshot
 
     def trim(self) -> int:
-        """Drops from the journal what the published model has taken in, but not the events that wait to be admitted."""
+        """Drops from the journal the events that the published model has taken in, except those that wait to be
+        admitted.
+        """
         snapshot = self.snapshot
         if self.journal is None or self.journal.published_seq() < snapshot.model_seq:
             return 0
@@ -409,9 +412,7 @@ class Updater:
     def _admit(
         self, model: Recommender, marks: Marks, upto: int, admission: Admission
     ) -> tuple[list[Entry], list[Event], list[Event]]:
-        """Reads the journal after a model's place; returns the events among it, those that wait, and those
-        taken in.
-        """
+        """Reads the journal after a model's place; returns the events, those that wait, and those taken in."""
         entries = self._entries(marks.seq or 0, upto)
         events = select_takeable(model, [*self._events_waiting(model, marks, admission), *entries])
         fitted = FittedSizes(marks.users or model.seen_.shape[0], marks.items or model.n_features_in_)
@@ -420,9 +421,10 @@ class Updater:
     def _marks_after(
         self, model: Recommender, marks: Marks, upto: int, admission: Admission, left: int
     ) -> tuple[Marks, int]:
-        """The marks of a model that has been updated up to a place, and how many events it will never take in.
+        """Returns the marks of a model after an update up to a place, and the number of events that it will never take
+        in.
 
-        So many were left out; of those that wait, which are bounded, the oldest are given up.
+        These are the events left out, and the oldest waiting ones beyond the limit.
         """
         since = (marks.seq or 0) + 1 if marks.held_from is None else marks.held_from
         marks = marks._replace(seq=upto, held_from=since)
@@ -432,9 +434,10 @@ class Updater:
     def _update(
         self, model: Recommender, marks: Marks, upto: int, admission: Admission
     ) -> tuple[Recommender, Marks, int]:
-        """A model that has taken in the events up to a place, its marks, and how many events it will never take in.
+        """Returns a model with the events up to a place, its marks, and the number of events that it will never take
+        in.
 
-        The model given stays as it is.
+        The given model stays unchanged.
         """
         if marks.users is None or marks.items is None:
             marks = marks._replace(users=model.seen_.shape[0], items=model.n_features_in_)
@@ -472,7 +475,7 @@ class Updater:
     # -- models that others made
 
     def reload(self) -> bool:
-        """Takes a newer model file, if there is one; whether it was taken.
+        """Loads a newer model file, if there is one; tells whether it was loaded.
 
         A file that cannot be loaded leaves the old model answering, and `problem` says why.
         """
@@ -488,11 +491,11 @@ class Updater:
                 misfit = None if self.force else find_misfit(published.model, describe_lineage(self.snapshot.model))
                 if misfit is not None:
                     raise ValueError(
-                        f"the model {published.version} does not fit the one that it is to replace: {misfit}. Publish "
-                        "the right one, or begin anew with force=True (--force)"
+                        f"the model {published.version} does not fit the one that it would replace: "
+                        f"{misfit}. Publish the right one, or start again with force=True (--force)"
                     )
                 snapshot = self._start(published)
-            except Exception as error:  # whatever is wrong with it: the old model goes on answering
+            except Exception as error:  # whatever the fault, the old model goes on answering
                 self.tell("model", f"{type(error).__name__}: {error}")
                 return False
             with self._taking_in:
@@ -501,7 +504,7 @@ class Updater:
             return True
 
     def _stamp(self) -> Any:
-        """The stamp that changes when the model file does."""
+        """Returns a stamp that changes when the model file does."""
         if isinstance(self.source, Recommender):
             return None
         try:
@@ -514,11 +517,9 @@ class Updater:
 
 
 def _without_users(model: Recommender, codes: list[int]) -> Any:
-    """A model that some users are gone from: fitted again, where it can be; else without their histories alone."""
+    """Returns a model without some users: fitted again if possible, otherwise with only their histories removed."""
     if find_obstacle(model) is None:
-        log.info(
-            "%s is fitted again without %d users, to %d entries", type(model).__name__, len(codes), model.seen_.nnz
-        )
+        log.info("fitting %s again without %d users, on %d entries", type(model).__name__, len(codes), model.seen_.nnz)
         return forget_users(model, codes)
     left: Any = copy.copy(model)
     assert isinstance(left, Updating)

@@ -1,4 +1,4 @@
-"""`UserState`: what a user has done since the model was made; and all users' states, frozen but cheap to change."""
+"""`UserState`: a user's events since the model was made; and the states of all users, frozen but cheap to change."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -13,12 +13,12 @@ from fastrec.models import Recommender
 from fastrec.online.journal import Id
 
 SHARDS = 256
-# So many events of a user wait before they are merged into the history: to merge costs a copy of it.
+# The number of a user's events that wait before they are merged into the history, which costs a copy.
 WAITING = 64
 
 
 class History(NamedTuple):
-    """A history: item codes in ascending order, int32, their values, float32, and their order, where a model reads it.
+    """A history: item codes in ascending order, int32, their values, float32, and their order, if a model reads it.
 
     The order is the place of each item by its last event, the oldest first: int32.
     """
@@ -29,9 +29,9 @@ class History(NamedTuple):
 
 
 class Totals(NamedTuple):
-    """The sum of a user's events: item codes in ascending order, int32, and their values so far, float64.
+    """The sums of a user's events: item codes in ascending order, int32, and their values so far, float64.
 
-    `latest` is the number of each item's last event, where the order of events counts; `events` is how many there were.
+    `latest` is the number of each item's last event, if the order of events counts; `events` is their total number.
     """
 
     codes: NDArray[np.int32]
@@ -41,23 +41,23 @@ class Totals(NamedTuple):
 
 
 class UserState:
-    """The events of one user since the model was made; the whole history is put together when it is asked for.
+    """The events of one user since the model was made; the whole history is built on demand.
 
-    Events wait in a tuple until there are some, or until somebody asks; then they are merged once, for all that come
-    after. So an event more costs no more, however many there were.
+    Events wait in a tuple until there are several, or until a request; then they are merged once for all later states.
+    So the cost of another event does not grow with their number.
     """
 
     __slots__ = ("_history", "_state", "base", "mark", "vectors")
 
     def __init__(self, base: int, totals: Totals, waiting: tuple[tuple[int, float], ...] = ()) -> None:
-        self.base = base  # the user's code in the model; -1 where the model does not know the user, or must not
-        self._state = totals, waiting  # exchanged together, since threads share what is frozen
-        self.mark: bytes | None = None  # by which deletions name the user, once there has been one
+        self.base = base  # the user's code in the model; -1 if the model does not know the user, or must not
+        self._state = totals, waiting  # replaced together, since threads share what is frozen
+        self.mark: bytes | None = None  # the user's mark in deletions, once there has been one
         self._history: History | None = None
-        self.vectors: NDArray[np.float32] | None = None  # the user's factors, once they have been asked for
+        self.vectors: NDArray[np.float32] | None = None  # the user's factors, once they have been needed
 
     def after(self, events: tuple[tuple[int, float], ...], policy: str) -> "UserState":
-        """With more events: item codes and values."""
+        """Returns the state with more events: item codes and values."""
         totals, waiting = self._state
         new = UserState(self.base, totals, waiting + events)
         new.mark = self.mark
@@ -79,7 +79,7 @@ class UserState:
         return totals
 
     def history(self, model: Recommender, policy: str) -> History:
-        """The history with everything in it; the same, to the bit, as the model's own after an update."""
+        """Returns the complete history; to the bit the model's own after an update."""
         if self._history is None:
             seen = model.seen_
             start, stop = (seen.indptr[self.base], seen.indptr[self.base + 1]) if self.base >= 0 else (0, 0)
@@ -99,7 +99,7 @@ class UserState:
         new: NDArray[np.int32],
         latest: NDArray[np.int64],
     ) -> Order:
-        """The order of the merged items: those of the model's history as they were, then those met since."""
+        """Returns the order of the merged items: those of the model's history first, then later ones."""
         age = np.zeros(len(merged), np.int64)
         known = order_of(model, self.base)
         age[np.searchsorted(merged, codes)] = np.arange(len(codes)) if known is None else known
@@ -110,20 +110,20 @@ class UserState:
 
 
 def no_totals(ordered: bool) -> Totals:
-    """Those of a user without events; `ordered` is whether the order of events counts."""
+    """Returns the totals of a user without events; `ordered` tells whether the order of events counts."""
     latest = np.empty(0, np.int64) if ordered else None
     return Totals(np.empty(0, np.int32), np.empty(0), latest)
 
 
 def order_of(model: Recommender, base: int) -> Order | None:
-    """The order of a user's history in the model, where it has one."""
+    """Returns the order of a user's history in the model, if it has one."""
     if model.order_ is None or base < 0:
         return None
     return model.order_[model.seen_.indptr[base] : model.seen_.indptr[base + 1]]
 
 
 class UserStates:
-    """An immutable mapping of users to what they have done, cheap to make anew with some of them changed."""
+    """An immutable mapping of users to their states, cheap to copy with some of them changed."""
 
     __slots__ = ("_length", "_shards")
 
@@ -136,7 +136,7 @@ class UserStates:
         return self._shards[shard_of(user)].get(user)
 
     def replaced(self, changed: Mapping[Id, UserState]) -> "UserStates":
-        """As before, but for the users given."""
+        """Returns a copy with the given users replaced."""
         shards, length = self._shards.copy(), self._length
         for user, state in changed.items():
             place = shard_of(user)
@@ -147,7 +147,7 @@ class UserStates:
         return UserStates(shards, length)
 
     def without(self, gone: bytes, mark: Callable[[Id], bytes]) -> "UserStates":
-        """As before, but without the user of that mark."""
+        """Returns a copy without the user of that mark."""
         shards, length = self._shards, self._length
         for place, shard in enumerate(shards):
             for user, state in shard.items():
@@ -164,7 +164,7 @@ class UserStates:
 
 
 def shard_of(user: Id) -> int:
-    """The shard of a user; ids at equal distances are spread over all shards.
+    """Returns the shard of a user; ids at equal distances are spread over all shards.
 
     >>> len({shard_of(256 * n) for n in range(10_000)})
     256
@@ -173,7 +173,7 @@ def shard_of(user: Id) -> int:
 
 
 def merge_values(codes: NDArray[np.int32], values: NDArray[np.float32], policy: str) -> History:
-    """One entry for each code, in ascending order: the sum of its values (made in float64), the last, or the greatest.
+    """Merges values into one entry for each code, in ascending order: their sum (in float64), the last, or the largest.
 
     >>> merge_values(np.array([7, 2, 7], "i4"), np.array([1, 5, 3], "f4"), "sum")
     History(codes=array([2, 7], dtype=int32), values=array([5., 4.], dtype=float32), order=None)
@@ -191,9 +191,9 @@ def merge_values(codes: NDArray[np.int32], values: NDArray[np.float32], policy: 
 def merge_into(
     codes: NDArray[np.int32], values: NDArray[Any], new: NDArray[np.int32], added: NDArray[Any], policy: str
 ) -> tuple[NDArray[np.int32], NDArray[Any]]:
-    """Entries in ascending order of their codes, and others, in any order, merged with them one after the other.
+    """Merges entries in ascending order of their codes with others, in any order, one after the other.
 
-    Of the size of what there is only copies are made.
+    Only copies take time in proportion to the existing entries.
 
     >>> merge_into(np.array([2, 7]), np.array([1.0, 1.0]), np.array([7, 3, 7]), np.array([2.0, 4.0, 1.0]), "sum")
     (array([2, 3, 7]), array([1., 4., 4.]))

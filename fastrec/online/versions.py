@@ -1,4 +1,4 @@
-"""Versions: a folder of model files, one of them the current one, replaced atomically."""
+"""Versions: a folder of model files, one of which is the current one; replacing it is atomic."""
 
 import contextlib
 import os
@@ -18,26 +18,26 @@ from fastrec.validation import check_integer
 
 CURRENT = "CURRENT"
 STALE_SECONDS = 3600
-# A number; in a store also the beginning of the file's checksum.
+# A number; in a store also the first digits of the file's checksum.
 NAME = re.compile(r"v(\d{6,})(?:-[0-9a-f]{12})?")
 SUFFIX = ".fastrec"
 
 
 class Marks(NamedTuple):
-    """The marks in a model file of the journal that its model follows.
+    """The record in a model file about the journal that its model follows.
 
     Parameters
     ----------
     seq
-        The last place that the model has taken in; None if the file does not say, as one of `save`.
+        The last place that the model has taken in; None if the file does not say, as after `save`.
     refit_seq
-        Up to where it was fitted, what came later being updates; None: all of it was.
+        The place up to which it was fitted; later events were updates. None: all were in the fit.
     users, items
-        How many the model was last fitted to; None: as many as it has.
+        The numbers in the model's last fit; None: the present ones.
     held_from
         The place of the oldest event that waits for its user or item to be admitted; None: nothing waits.
     journal
-        Which journal it is: `Journal.id`; None if the file does not say.
+        The journal, as `Journal.id`; None if the file does not say.
     """
 
     seq: int | None = None
@@ -49,7 +49,7 @@ class Marks(NamedTuple):
 
 
 class Published(NamedTuple):
-    """A model, what it is called, and what its file says of the journal; `seq` and `refit_seq` are those of `marks`."""
+    """A model, its name, and its file's record about the journal; `seq` and `refit_seq` are those of `marks`."""
 
     model: Recommender
     version: str
@@ -61,17 +61,17 @@ class Published(NamedTuple):
 class Versions:
     """A folder of model files with a pointer to the current one.
 
-    A version is written whole and to disk before the pointer is moved, and the pointer is one small file replaced at
-    once: killed at any moment, the folder has one readable current version.
+    A version is completely on disk before the pointer is moved, and the pointer is one small file replaced in one step.
+    So after a kill at any moment the folder has a readable current version.
 
     Parameters
     ----------
     folder
-        Made if there is none.
+        The folder, created if there is none.
     keep
-        How many versions to keep, the current one among them.
+        The number of versions to keep, including the current one.
     mode
-        The permissions of its files: their owner's alone, unless 0o640, say, lets a group read them.
+        The permissions of its files: by default only their owner may read them; 0o640 lets a group read them.
 
     Examples
     --------
@@ -92,7 +92,7 @@ class Versions:
 
     @property
     def address(self) -> str:
-        """The place of the versions, for people to read."""
+        """The address of the versions, for people to read."""
         return str(self.folder)
 
     def current(self) -> str | None:
@@ -103,16 +103,16 @@ class Versions:
             return None
 
     def stamp(self) -> object:
-        """The stamp that changes when another version becomes the current one."""
+        """Returns a stamp that changes when another version becomes the current one."""
         status = os.stat(self.folder / CURRENT)
         return status.st_mtime_ns, status.st_size, status.st_ino
 
     def path(self, version: str) -> Path:
-        """The file of a version on this machine."""
+        """Returns the file of a version on this machine."""
         return self.folder / f"{version}{SUFFIX}"
 
     def load(self, *, verify: Any = True) -> Published:
-        """The current version, memory-mapped.
+        """Loads the current version, memory-mapped.
 
         Raises
         ------
@@ -127,7 +127,7 @@ class Versions:
         while True:
             try:
                 return load_published(self._fetch(version), version, verify=verify)
-            except FileNotFoundError:  # so many were published since that this one is gone: the newest is wanted
+            except FileNotFoundError:  # so many were published since that this one is gone: load the newest
                 newest = self.current()
                 if newest is None or newest == version:
                     raise
@@ -149,21 +149,21 @@ class Versions:
         model
             A fitted model.
         seq
-            The last place in the journal that it has taken in.
+            The last place in the journal that the model has taken in.
         refit_seq
-            Up to where it was fitted, what came later being updates; None: all of it was.
+            The place up to which it was fitted; later events were updates. None: all were in the fit.
         marks
-            All that is to be said of the journal, in place of the two.
+            The complete record about the journal, in place of the two.
         force
-            True takes a model that does not fit the current one, which else is an error: servers would refuse it.
+            True publishes a model even if it does not fit the current one; servers would refuse it.
 
         Raises
         ------
         ValueError
-            If the model's kinds of ids or of values are others than the current one's, or it knows less than half
-            of a sample of its items.
+            If the model's kinds of ids or of values differ from the current one's, or it knows less than half of a
+            sample of its items.
         OSError
-            If it cannot be written: the version before stays the current one.
+            If it cannot be written; the previous version stays the current one.
         """
         if not force:
             self._check_fit(model)
@@ -173,17 +173,17 @@ class Versions:
         return version
 
     def _fetch(self, version: str) -> Path:
-        """The file of a version, whole and on this machine."""
+        """Returns the file of a version, complete and on this machine."""
         return self.path(version)
 
     def _write(self, model: Recommender, marks: Marks, number: int) -> str:
-        """Writes a version of that number; returns its name."""
+        """Writes a version with that number; returns its name."""
         version = f"v{number:06d}"
         save_published(model, self.path(version), marks, self.mode)
         return version
 
     def _check_fit(self, model: Recommender) -> None:
-        """Refuses a model that does not fit the current one; one that cannot be read may be replaced by any."""
+        """Refuses a model that does not fit the current one; any model may replace an unreadable one."""
         try:
             current = self.load(verify="header")
         except (FileNotFoundError, FileError):
@@ -191,7 +191,7 @@ class Versions:
         misfit = find_misfit(model, describe_lineage(current.model))
         if misfit is not None:
             raise ValueError(
-                f"the model does not fit {current.version} in {self.address}, which it is to replace: {misfit}. "
+                f"the model does not fit {current.version} in {self.address}, which it would replace: {misfit}. "
                 "Publish the right one, or give force=True"
             )
 
@@ -211,14 +211,15 @@ class Versions:
         current = self.current()
         for version in self._names()[: -self.keep]:
             if version != current:
-                with contextlib.suppress(OSError):  # on Windows a file that is mapped stays; the next time it goes
+                with contextlib.suppress(OSError):  # on Windows a mapped file stays; the next call removes it
                     self.path(version).unlink()
         remove_stale(self.folder)
 
     def remove_others(self, before: int | None = None) -> list[Path]:
-        """Removes all versions but the current one, and temporary files; with `before`, those that end before that seq.
+        """Removes all versions except the current one, and temporary files; with `before`, those that end before that
+        seq.
 
-        Returns the files that were removed. One that another process has mapped stays on Windows.
+        Returns the removed files. On Windows, a file that another process has mapped stays.
         """
         current, removed = self.current(), []
         for path in [*map(self.path, self._names()), *self.folder.glob(".*.tmp")]:
@@ -230,12 +231,12 @@ class Versions:
         return removed
 
     def _names(self) -> list[str]:
-        """The versions that there are, the oldest first."""
+        """Returns the names of the versions, the oldest first."""
         return names_of(os.listdir(self.folder))
 
 
 def names_of(files: Iterable[str]) -> list[str]:
-    """The versions among names of files, the oldest first.
+    """Returns the versions among names of files, the oldest first.
 
     >>> names_of(["v000010.fastrec", "CURRENT", "v000002.fastrec"])
     ['v000002', 'v000010']
@@ -245,7 +246,7 @@ def names_of(files: Iterable[str]) -> list[str]:
 
 
 def remove_stale(folder: Path) -> None:
-    """Removes what processes have left that were killed while they wrote."""
+    """Removes the remains of processes that were killed while they wrote."""
     for left in folder.glob(".*.tmp"):
         with contextlib.suppress(OSError):
             if time.time() - left.stat().st_mtime > STALE_SECONDS:
@@ -253,7 +254,7 @@ def remove_stale(folder: Path) -> None:
 
 
 def number_of(version: str) -> int:
-    """The number in a version's name.
+    """Returns the number in a version's name.
 
     >>> number_of("v000012-0123456789ab")
     12
@@ -262,14 +263,14 @@ def number_of(version: str) -> int:
 
 
 def parse_pointer(content: bytes, address: str) -> str:
-    """The version that the pointer names; a `FileError` where it names none."""
+    """Returns the version that the pointer names; a `FileError` if it names none."""
     name = content.decode("latin-1").strip()
     if not NAME.fullmatch(name):
         raise FileError(f"{address}/{CURRENT} names no version")
     return name
 
 
-# What a file's metadata calls the fields of `Marks`.
+# The names of the fields of `Marks` in a file's metadata.
 _MARKS = {
     "seq": "event_watermark",
     "refit_seq": "refit_watermark",
@@ -281,7 +282,7 @@ _MARKS = {
 
 
 def save_published(model: Recommender, path: Path, marks: Marks, mode: int = PRIVATE) -> None:
-    """`save`, with what is to be said of the journal."""
+    """Runs `save` with a record about the journal."""
     arrays, record = describe(model)
     check_publishable(model)
     told = {_MARKS[name]: value for name, value in marks._asdict().items() if value is not None}
@@ -291,7 +292,7 @@ def save_published(model: Recommender, path: Path, marks: Marks, mode: int = PRI
 def load_published(
     path: str | os.PathLike[str], version: str | None = None, *, verify: Any = True, mapped: bool = True
 ) -> Published:
-    """A model file with its marks; its seq is 0 where the file has none. The version is else the file's checksum."""
+    """Loads a model file with its marks; the seq defaults to 0, and the version to the file's checksum."""
     model = load(path, verify=verify, mapped=mapped)
     _, record = read_arrays(path, verify="header")
     marks = Marks(**{name: record[key] for name, key in _MARKS.items() if key in record})
@@ -304,7 +305,7 @@ def load_published(
 
 
 def _seq_of(path: Path) -> int:
-    """The seq that a file says; 0 where it says none, or is not whole."""
+    """Returns the seq in a file; 0 if it has none, or is damaged."""
     try:
         return int(read_arrays(path, verify="header")[1].get("event_watermark", 0))
     except (FileError, OSError):
@@ -312,7 +313,7 @@ def _seq_of(path: Path) -> int:
 
 
 def _fingerprint(path: str | os.PathLike[str]) -> str:
-    """The checksum of the header, which holds those of all arrays."""
+    """Returns the checksum of the header, which contains those of all arrays."""
     with open(path, "rb") as file:
         head = file.read(8)
         text = file.read(min(int.from_bytes(head, "little"), 64 << 20))

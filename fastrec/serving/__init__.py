@@ -1,4 +1,4 @@
-"""A model served over HTTP, kept up to date by the events that are posted to it."""
+"""A model served over HTTP, and kept up to date by posted events."""
 
 from fastrec.serving.settings import Settings
 

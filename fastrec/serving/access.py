@@ -1,4 +1,4 @@
-"""Access to the server: tokens, each of one scope."""
+"""Access to the server by tokens, each with one scope."""
 
 import hmac
 import os
@@ -13,7 +13,7 @@ from fastrec.serving.refusal import Refusal
 LARGEST_TOKEN = 1024
 TOKENS_OF_A_SCOPE = 2
 SHORTEST_ADVISED = 16
-# Where tokens are in the environment; that without a scope in its name may do all.
+# The environment variables of tokens; the one without a scope in its name allows everything.
 VARIABLES = {
     "FASTREC_TOKEN": "admin",
     "FASTREC_READ_TOKEN": "read",
@@ -25,9 +25,9 @@ VARIABLES = {
 class Scope(StrEnum):
     """The permissions of a token."""
 
-    read = "read"  # ask what follows from users' histories: lists by user id, histories, ids, metrics
-    write = "write"  # tell what users did, and what is so of items
-    admin = "admin"  # delete users, have models made; and all that the others may
+    read = "read"  # read answers that depend on users' histories: lists by user id, histories, ids, metrics
+    write = "write"  # write events of users, and the state of items
+    admin = "admin"  # delete users and make models, and everything that the others allow
 
 
 NOTHING: frozenset[Scope] = frozenset()
@@ -38,13 +38,13 @@ Tokens = Mapping[str, tuple[str, ...]]
 
 
 class Access:
-    """Lets requests in, or refuses them, before anything is looked up.
+    """Admits or refuses requests before anything is looked up.
 
     Parameters
     ----------
     tokens
-        The tokens of each scope; none at all: who reaches this machine's own address may do everything, others may ask
-        only what tells nothing of users.
+        The tokens of each scope. Without tokens, clients on this machine may do everything, and others get only answers
+        that reveal nothing about users.
     is_local
         Whether only this machine reaches the server.
 
@@ -63,14 +63,14 @@ class Access:
         ]
 
     def allowed(self, headers: Headers) -> frozenset[Scope]:
-        """The scopes of a request; the time it takes does not hang on how much of a token is right."""
+        """Returns the scopes of a request; the time does not depend on how much of a token is right."""
         if not self.needs_token:
             return self._without
         number = self.find_token(headers)
         return NOTHING if number is None else self._known[number][0]
 
     def find_token(self, headers: Headers) -> int | None:
-        """The number of a request's token among those that there are; None if it has none of them."""
+        """Returns the number of a request's token among the known ones; None if it has none of them."""
         given = [value for name, value in headers if name == b"authorization"]
         kind, _, token = given[0].partition(b" ") if len(given) == 1 else (b"", b"", b"")
         if kind.lower() != b"bearer" or len(token) > LARGEST_TOKEN:
@@ -83,17 +83,17 @@ class Access:
         return found
 
     def check(self, headers: Headers, scope: Scope) -> None:
-        """Refuses a request without the scope, or one from another site's page."""
+        """Refuses a request without the scope, or from a page of another site."""
         if comes_from_elsewhere(headers):
-            raise Refusal(403, "what is private is not for pages of other sites")
+            raise Refusal(403, "pages of other sites get no private data")
         allowed = self.allowed(headers)
         if scope in allowed:
             return
         if not self.needs_token:
-            raise Refusal(403, "a server that others can reach shows and takes what is private only by a token")
+            raise Refusal(403, "a server that others can reach gives and takes private data only with a token")
         if not allowed:
             raise Refusal(401, "a token is needed: Authorization: Bearer …", **{"www-authenticate": "Bearer"})
-        raise Refusal(403, f"this token may not do so: it needs the scope {scope.value}")
+        raise Refusal(403, f"this token lacks a scope: use one with the scope {scope.value}")
 
 
 def comes_from_elsewhere(headers: Headers) -> bool:
@@ -104,16 +104,16 @@ def comes_from_elsewhere(headers: Headers) -> bool:
 
 
 def read_tokens(file: Path | None) -> dict[str, tuple[str, ...]]:
-    """The tokens of a file, or of the environment if there is no file.
+    """Returns the tokens of a file, or of the environment if there is no file.
 
     A line of the file is a scope and a token, or a token alone, which may do everything. Each scope may have two
-    tokens, so that a new one can be handed out while the old one still holds.
+    tokens, so that a new one can be handed out while the old one is still valid.
 
     Raises
     ------
     ValueError
-        If a token could not be sent in a header, where a scope has more than two or is none, or where the file has
-        no token.
+        If a token could not be sent in a header, a scope is unknown or has more than two tokens, or the file has no
+        token.
     """
     if file is None:
         given = [(scope, token) for name, scope in VARIABLES.items() for token in os.environ.get(name, "").split()]
@@ -128,12 +128,12 @@ def read_tokens(file: Path | None) -> dict[str, tuple[str, ...]]:
         if len(tokens[scope]) > TOKENS_OF_A_SCOPE:
             raise ValueError(f"a scope has at most {TOKENS_OF_A_SCOPE} tokens, {scope!r} has more")
     if len({token for _, token in given}) < len(given):
-        raise ValueError("a token is given twice: each belongs to one scope")
+        raise ValueError("a token is given twice: give each token one scope")
     return tokens
 
 
 def is_short(tokens: Tokens) -> bool:
-    """Tells whether a token could be guessed."""
+    """Tells whether a token is short enough to be guessed."""
     return any(len(token) < SHORTEST_ADVISED for some in tokens.values() for token in some)
 
 

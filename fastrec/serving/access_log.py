@@ -16,7 +16,7 @@ STDOUT = "-"
 
 
 class Line(msgspec.Struct):
-    """A line of the log; `path` is as metrics have it, its first part alone."""
+    """A line of the log; `path` has the form of the metrics, its first part alone."""
 
     time: datetime
     method: str
@@ -32,12 +32,12 @@ class Line(msgspec.Struct):
 
 
 class LineFile:
-    """A file to which several processes add lines, each at once and whole.
+    """A file to which several processes append lines, each whole and in one step.
 
     Parameters
     ----------
     path
-        Made where it is not there; "-" is standard output.
+        The file, created if it does not exist; "-" is standard output.
     mode
         The permissions of a new file.
     """
@@ -47,7 +47,7 @@ class LineFile:
         self._before = b""
 
     def write(self, line: bytes) -> None:
-        """Adds a line, or raises an `OSError`; what a full disk has cut short ends where the next one begins."""
+        """Appends a line, or raises an `OSError`; a line cut short by a full disk ends where the next one begins."""
         whole = self._before + line + b"\n"
         self._before = b"" if os.write(self._number, whole) == len(whole) else b"\n"
 
@@ -58,9 +58,9 @@ class Logged(Around):
     Parameters
     ----------
     app
-        What answers.
+        The application that answers.
     file
-        Where the lines go.
+        The file of the lines.
     """
 
     def __init__(self, app: Application, file: LineFile) -> None:
@@ -73,7 +73,7 @@ class Logged(Around):
             await self._app(scope, receive, send)
             return
         began, now, trace = time.perf_counter(), datetime.now(UTC), read_trace(scope["headers"])
-        status, size = 499, 0  # unless an answer begins, the client has gone
+        status, size = 499, 0  # 499 if the client has gone before an answer begins
 
         async def sending(message: Message) -> None:
             nonlocal status, size
@@ -94,7 +94,7 @@ class Logged(Around):
             ))  # fmt: skip
 
     def _write(self, line: Line) -> None:
-        """Adds a line; where that cannot be done, requests are answered all the same."""
+        """Appends a line; if that fails, requests are answered all the same."""
         try:
             self._file.write(self._encode(line))
         except OSError as error:

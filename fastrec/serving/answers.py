@@ -1,4 +1,4 @@
-"""Answers in JSON, and what every answer says in its headers."""
+"""Answers in JSON, and the headers of every answer."""
 
 from typing import Any
 
@@ -16,14 +16,14 @@ encode_json = msgspec.json.Encoder().encode
 
 
 class Answer:
-    """An answer that is there as a whole: starlette's `Response` does more than is needed here.
+    """A complete answer, with less work than in starlette's `Response`.
 
     Parameters
     ----------
     body
-        What to say.
+        The body of the answer.
     status
-        Of HTTP.
+        The HTTP status.
     headers
         Names in lower case.
     """
@@ -35,20 +35,20 @@ class Answer:
         self.headers = [*headers, (b"content-length", b"%d" % len(body)), JSON_HEADER]
 
     async def __call__(self, scope: Connection, receive: Receive, send: Send) -> None:
-        """Sends it."""
+        """Sends the answer."""
         await send({"type": "http.response.start", "status": self.status, "headers": self.headers})
         await send({"type": "http.response.body", "body": self._body})
 
 
 def make_answer(what: Any, status: int = 200, **headers: str) -> Answer:
-    """An answer in JSON; its header names the version that the answer itself names."""
+    """Makes an answer in JSON; its header names the version that the answer itself names."""
     raw = [(name.encode(), value.encode("latin-1", "replace")) for name, value in headers.items()]
     raw.append((VERSION_HEADER, what.version.encode("latin-1", "replace")))
     return Answer(encode_json(what), status, raw)
 
 
 def refuse_error(error: HTTPException | Refusal, version: str) -> Answer:
-    """The answer that says what was wrong with a request."""
+    """Makes the answer that says what is wrong with a request."""
     if isinstance(error, HTTPException):
         error = Refusal(error.status_code, error.detail, **dict(error.headers or {}))
     return make_answer(m.ErrorAnswer(m.Problem(error.message, error.field), version), error.status, **error.headers)

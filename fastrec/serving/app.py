@@ -1,4 +1,4 @@
-"""The ASGI application of one worker: routes, and what is around all of them."""
+"""The ASGI application of one worker: the routes, and the layers around all of them."""
 
 import functools
 import logging
@@ -33,7 +33,7 @@ from fastrec.serving.whole_request import CLOSING
 log = logging.getLogger("uvicorn.error")
 
 NO_SNIFFING = (b"x-content-type-options", b"nosniff")
-# Of what a browser shows; an answer in JSON is nothing that could load or run anything.
+# headers for browsers; an answer in JSON can neither load nor run anything
 PAGE_HEADERS = [
     NO_SNIFFING,
     (b"referrer-policy", b"no-referrer"),
@@ -42,7 +42,7 @@ PAGE_HEADERS = [
 
 
 class AnyText(PathConvertor):
-    """The rest of a path with whatever is in it, line breaks too, up to its very end."""
+    """The rest of a path with any characters in it, even line breaks, up to its very end."""
 
     regex = "(?s:.*)"
 
@@ -51,14 +51,14 @@ register_url_convertor("any", AnyText())
 
 
 class Guard:
-    """Around everything: times, counts, headers; an error that got this far ends here."""
+    """The layer around everything: it times, counts and sets headers; every error ends here."""
 
     def __init__(self, app: Any, server: Server) -> None:
         self.app = app
         self.server = server
-        # What is asked for most goes its own way, past routing: a tenth of a request's whole time.
+        # The most frequent request bypasses routing, which takes a tenth of a request's whole time.
         self._direct = {one.path: guard_endpoint(one, server) for one in ROUTES if one.method == "POST"}
-        # Of these, requests that come as a whole need no task of the event loop either: another fourth.
+        # Of these, requests that arrive complete need no task of the event loop either, which takes another quarter.
         self.whole_paths = frozenset(path.encode() for path in self._direct)
 
     async def __call__(self, scope: Connection, receive: Receive, send: Send) -> None:
@@ -80,7 +80,7 @@ class Guard:
             self._check_host(scope)
             direct = self._direct.get(scope["path"]) if scope["method"] == "POST" else None
             if direct is None:
-                scope["app"] = self.app  # by which starlette's router knows to raise what it did not find
+                scope["app"] = self.app  # it makes starlette's router raise an error for an unknown path
                 await self.app(scope, receive, sending)
             else:
                 answer = await direct(Request(scope, receive, sending))
@@ -107,19 +107,19 @@ class Guard:
         return [*headers, *more, *((NO_SNIFFING,) if JSON_HEADER in headers else PAGE_HEADERS)]
 
     def _check_host(self, scope: Connection) -> None:
-        """Refuses a request that is meant for another server.
+        """Refuses a request for another host name.
 
-        A page of another site can have its own name lead to this machine, and then be of the same origin.
+        A page of another site could point its own name at this machine, and would then have the same origin.
         """
         if self.server.is_local and not self.server.access.needs_token:
             for name, host in scope["headers"]:
                 if name == b"host" and not names_loopback(host):
-                    said = "without a token this server answers as localhost or 127.0.0.1, by no other name"
+                    said = "without a token this server answers only as localhost or 127.0.0.1"
                     raise Refusal(403, said)
 
 
 def create_app(settings: Settings) -> Application:
-    """The ASGI application of one worker, with what is around it that the settings ask for."""
+    """Makes the ASGI application of one worker, with the layers that the settings ask for."""
     app: Application = _split(settings) if settings.beside else guard_server(Server(settings))
     if settings.rate_limit is not None:
         app = Limited(app, Buckets(settings.rate_limit))
@@ -129,7 +129,7 @@ def create_app(settings: Settings) -> Application:
 
 
 def _split(settings: Settings) -> Split:
-    """The application of several models; the first one's server begins and ends the others."""
+    """Makes the application of several models; the first one's server starts and stops the others."""
     metrics = Metrics()
     others = [Server(replace(settings, model=model, beside=()), metrics=metrics) for model in settings.beside]
     servers = [Server(settings, others, metrics), *others]
@@ -155,7 +155,7 @@ def routes_of(server: Server) -> list[BaseRoute]:
 
 
 def guard_endpoint(endpoint: Endpoint, server: Server) -> Callable[[Request], Awaitable[Any]]:
-    """Wraps an endpoint in the check of the scope that each request for it needs."""
+    """Wraps an endpoint in the check of the scope that every request for it needs."""
     handler, scope = endpoint.handler, endpoint.always
 
     async def answer(request: Request) -> Any:
@@ -167,7 +167,7 @@ def guard_endpoint(endpoint: Endpoint, server: Server) -> Callable[[Request], Aw
 
 
 def refuse(server: Server, error: Exception) -> Answer:
-    """The answer to an error: it never says where in the program the error was."""
+    """Makes the answer to an error, without the place of the error in the program."""
     if isinstance(error, HTTPException | Refusal):
         return refuse_error(error, server.version)
     log.error("an error in the server", exc_info=error)
@@ -177,7 +177,7 @@ def refuse(server: Server, error: Exception) -> Answer:
 
 @functools.lru_cache(maxsize=64)
 def names_loopback(host: bytes) -> bool:
-    """Tells whether a request's `Host` is a name that leads to this machine alone.
+    """Tells whether a request's `Host` is a name of this machine alone.
 
     >>> [names_loopback(name) for name in (b"127.0.0.1:8000", b"[::1]:8000", b"localhost", b"x")]
     [True, True, True, False]

@@ -1,4 +1,4 @@
-"""`Application`: what answers the requests of a server, and what stands around it."""
+"""`Application`: the application that answers a server's requests, and the layers around it."""
 
 from typing import Protocol
 
@@ -7,7 +7,7 @@ from fastrec.serving.server import Server
 
 
 class Application(Protocol):
-    """An ASGI application of a server. Others that log or limit requests are put around it."""
+    """An ASGI application of a server. Layers that log or limit requests are put around it."""
 
     @property
     def server(self) -> Server:
@@ -16,7 +16,7 @@ class Application(Protocol):
 
     @property
     def whole_paths(self) -> frozenset[bytes]:
-        """The paths of POST that it answers without a task of their own, where the request is there as a whole."""
+        """The paths of POST that it answers without a task if the request arrives complete."""
         ...
 
     async def __call__(self, scope: Connection, receive: Receive, send: Send) -> None:
@@ -25,7 +25,7 @@ class Application(Protocol):
 
 
 class Around:
-    """An application around another one.
+    """A layer around another application.
 
     Parameters
     ----------

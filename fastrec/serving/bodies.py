@@ -1,4 +1,4 @@
-"""Bodies of requests: read within bounds of size and time, and decoded as what they must be."""
+"""Bodies of requests: read within bounds of size and time, and decoded to their types."""
 
 import asyncio
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from fastrec.serving.refusal import Refusal
 from fastrec.serving.scenarios import Scenarios, complete
 from fastrec.serving.whole_request import WHOLE_BODY
 
-# Bytes of a body beyond which it is decoded on a thread.
+# Larger bodies, in bytes, are decoded on a thread.
 LARGE_BODY = 32 << 10
 # A body that is too large is read (and dropped) up to so many times the limit: a client that is cut off while it sends
 # sees a broken connection instead of the answer.
@@ -28,13 +28,13 @@ class BodyReader:
     Parameters
     ----------
     largest
-        Bytes that a body may have.
+        The maximum number of bytes of a body.
     seconds
-        How long a client may take to send it.
+        The seconds in which a client must send the body.
     line
-        Where large bodies are decoded.
+        The threads that decode large bodies.
     scenarios
-        What says of requests by name what they do not say.
+        The named requests that fill in missing fields.
     """
 
     def __init__(self, largest: int, seconds: float, line: Line, scenarios: Scenarios) -> None:
@@ -42,7 +42,7 @@ class BodyReader:
         self._decoders: dict[type, msgspec.json.Decoder[Any]] = {}
 
     async def read(self, request: Request, kind: type[Body]) -> Body:
-        """The body of a request, as what it must be."""
+        """Reads the body of a request, decoded to its type."""
         raw = await self.read_raw(request)
         try:
             decode: Callable[[bytes], Body] = self._decoder(kind).decode
@@ -58,7 +58,7 @@ class BodyReader:
         return self._decoders.get(kind) or self._decoders.setdefault(kind, msgspec.json.Decoder(kind))
 
     async def read_raw(self, request: Request) -> bytes:
-        """The body of a request as it was sent."""
+        """Reads the body of a request as it was sent."""
         whole: bytes | None = request.scope.get(WHOLE_BODY)
         if whole is not None and len(whole) <= self._largest:
             return whole
@@ -74,7 +74,7 @@ class BodyReader:
         assert task is not None
         late: list[bool] = []
         timer = asyncio.get_running_loop().call_later(self._seconds, _end_late, task, late)
-        try:  # asyncio.timeout for a tenth of its cost
+        try:  # asyncio.timeout at a tenth of its cost
             while more:
                 message = await request.receive()
                 if message["type"] == "http.disconnect":
@@ -89,7 +89,7 @@ class BodyReader:
             if not late:
                 raise
             task.uncancel()
-            raise Refusal(408, "the body did not come in time", connection="close") from None
+            raise Refusal(408, "the body did not arrive in time", connection="close") from None
         finally:
             timer.cancel()
         if size > largest:

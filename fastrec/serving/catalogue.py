@@ -1,4 +1,4 @@
-"""Catalogue: items found by a part of their title, users by how their id begins."""
+"""Catalogue: a search for items by a part of their title, and for users by the start of their id."""
 
 import threading
 from typing import Any
@@ -11,7 +11,7 @@ from fastrec.online.journal import Id
 
 
 class Titles:
-    """One model's items and users to search in."""
+    """The items and users of one model to search in."""
 
     def __init__(self, model: Recommender) -> None:
         self.model = model
@@ -29,10 +29,11 @@ class Titles:
         self._popular: Any = np.argsort(-model.told_counts(), kind="stable")
 
     def find_items(self, items: Items, wanted: str, limit: int) -> list[Id]:
-        """Ids of items: those whose id it is, whose text begins so, has a word that does, or has it anywhere.
+        """Finds ids of items, in this order: the id equals the search, the text starts with it, a word starts with it,
+        the text contains it.
 
-        Among equals the more popular come first; without words, the most popular of all. Items that the model does not
-        know are the last, and hidden ones are not among them.
+        Among equals the more popular come first; an empty search finds the most popular items. Items unknown to the
+        model come last, and hidden ones are left out.
         """
         shown = items.shown
         popular = self._popular if shown is None else self._popular[shown[self._popular]]
@@ -56,7 +57,7 @@ class Titles:
         return found
 
     def find_users(self, wanted: str, limit: int) -> list[Id]:
-        """Ids that begin so; without a beginning, some evenly spread over all."""
+        """Finds ids that start with a text; for an empty text, some ids evenly spread over all."""
         model = self.model
         n = model.seen_.shape[0]
         ids = model.user_vocabulary.ids
@@ -72,7 +73,7 @@ class Titles:
 
 
 def _rank(words: list[str], given: str, text: str) -> int | None:
-    """The rank of an item by its id and text, both in small letters; None if it has not all words."""
+    """Returns the rank of an item by its id and text in lower case; None if a word is missing."""
     whole = " ".join(words)
     if given == whole:
         return -1
@@ -82,7 +83,7 @@ def _rank(words: list[str], given: str, text: str) -> int | None:
 
 
 def _find_new(items: Items, words: list[str], limit: int) -> list[Id]:
-    """Items that the model does not know, in the order in which they came."""
+    """Finds items that the model does not know, in the order of their arrival."""
     found: list[Id] = []
     for item in items.new_items():
         if len(found) >= limit:
@@ -94,14 +95,14 @@ def _find_new(items: Items, words: list[str], limit: int) -> list[Id]:
 
 
 class Catalogue:
-    """The `Titles` of the model that is served, made once for each model."""
+    """The `Titles` of the served model, made once for each model."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._titles: Titles | None = None
 
     def get(self, snapshot: Snapshot) -> Titles:
-        """The index to search in."""
+        """Returns the index to search in."""
         with self._lock:
             if self._titles is None or self._titles.model is not snapshot.model:
                 self._titles = Titles(snapshot.model)
@@ -109,7 +110,7 @@ class Catalogue:
 
 
 def spread(n: int, limit: int) -> list[int]:
-    """Some of the numbers below n, evenly spread.
+    """Returns some of the numbers below n, evenly spread.
 
     >>> spread(100, 4)
     [0, 25, 50, 75]

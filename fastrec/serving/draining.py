@@ -1,4 +1,4 @@
-"""A uvicorn server that ends without cutting anybody off: what waits is taken and answered first."""
+"""A uvicorn server that ends without dropping connections: waiting ones are accepted and answered first."""
 
 import asyncio
 import contextlib
@@ -15,24 +15,24 @@ import uvicorn
 
 from fastrec.serving.settings import SHARED_FOLDER
 
-# Seconds in which the loop takes what waits to be accepted, and for which who has just come may send a request.
+# The seconds in which waiting connections are accepted, and in which a new connection may send its request.
 LAST_ACCEPT, LAST_WORDS = 0.05, 2.0
 
 
 class DrainingServer(uvicorn.Server):
-    """On the first SIGTERM or SIGINT it drains, then ends; on the second it ends at once.
+    """A server that drains on the first SIGTERM or SIGINT, then ends, and ends at once on the second.
 
-    While it drains it takes requests as ever, but says with each answer that the connection ends there. Then nobody new
-    is let in; those who wait to be accepted are answered too.
+    While it drains it still takes requests, but each answer closes its connection. Then it admits no new connections,
+    and answers those that wait to be accepted.
 
     Parameters
     ----------
     config
-        Of uvicorn.
+        The configuration of uvicorn.
     begin
-        Called when it begins to drain.
+        Called when the server begins to drain.
     drain
-        For how many seconds.
+        The seconds of draining.
     """
 
     def __init__(self, config: uvicorn.Config, begin: Callable[[], None], drain: float) -> None:
@@ -43,26 +43,26 @@ class DrainingServer(uvicorn.Server):
         self._line: Connection | None = None
 
     def follow(self, line: Connection) -> None:
-        """Tells the parent when requests are taken; drain when it closes its end, or is dead."""
+        """Tells the parent when requests are accepted; drains when the parent closes its end, or is dead."""
         self._line = line
 
         def wait() -> None:
             with contextlib.suppress(EOFError, OSError):
                 line.recv()
             parent = multiprocessing.parent_process()
-            if parent is not None and not parent.is_alive():  # which would have removed it
+            if parent is not None and not parent.is_alive():  # a living parent would have removed it
                 shutil.rmtree(os.environ.get(SHARED_FOLDER, ""), ignore_errors=True)
             if not self.started:
-                os._exit(0)  # it loads a model still, which may take long: nobody waits for an answer
+                os._exit(0)  # it is still loading a model, which may take long: nobody waits for an answer
             self.should_exit = True
 
         threading.Thread(target=wait, name="fastrec-parent", daemon=True).start()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """A signal has come."""
+        """Handles a signal."""
         self._signals += 1
         if self._signals > 1:
-            os._exit(128 + sig)  # what was acknowledged is on the disk
+            os._exit(128 + sig)  # acknowledged events are on the disk
         super().handle_exit(sig, frame)
 
     async def on_tick(self, counter: int) -> bool:
@@ -85,7 +85,7 @@ class DrainingServer(uvicorn.Server):
         for listener in listeners:
             stop_queueing(listener.fileno())
         await asyncio.sleep(LAST_ACCEPT)
-        # The loop may be busy between its last accept and the close, at which the system resets whoever is queued.
+        # The loop may be busy between its last accept and the close, which resets all queued connections.
         kept = [socket.socket(fileno=os.dup(listener.fileno())) for listener in listeners if os.name != "nt"]
         for server in self.servers:
             server.close()
@@ -102,11 +102,11 @@ class DrainingServer(uvicorn.Server):
         """Answers connections that were accepted outside of the loop."""
         loop = asyncio.get_running_loop()
         for connection in connections:
-            with contextlib.suppress(OSError):  # it has gone again
+            with contextlib.suppress(OSError):  # the client has gone
                 await loop.connect_accepted_socket(self._make_protocol, connection, ssl=self.config.ssl)
 
     def _make_protocol(self) -> asyncio.Protocol:
-        """A connection's protocol, as uvicorn's own `startup` makes it."""
+        """Makes a connection's protocol, as uvicorn's own `startup` does."""
         return self.config.http_protocol_class(  # type: ignore[call-arg]
             config=self.config,
             server_state=self.server_state,
@@ -116,7 +116,7 @@ class DrainingServer(uvicorn.Server):
 
 
 def take_the_rest(listeners: list[socket.socket]) -> list[socket.socket]:
-    """Accepts all that is queued for listening sockets, and closes these at once."""
+    """Accepts all connections queued for listening sockets, and closes the sockets at once."""
     accepted = []
     for listener in listeners:
         listener.setblocking(False)
@@ -129,7 +129,7 @@ def take_the_rest(listeners: list[socket.socket]) -> list[socket.socket]:
 
 
 def stop_queueing(descriptor: int) -> None:
-    """Has the system queue no more connections for a listening socket: who comes now is refused once it is closed."""
+    """Makes the system queue no more connections for a listening socket: later ones are refused once it is closed."""
     if os.name == "nt":
         return
     with contextlib.suppress(OSError), socket.socket(fileno=os.dup(descriptor)) as listener:

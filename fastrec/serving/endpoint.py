@@ -1,4 +1,4 @@
-"""`Endpoint`: a method of a path, who may ask it, what answers it, and how it is described."""
+"""`Endpoint`: a method of a path, its scope, its handler and its description."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
@@ -12,18 +12,18 @@ Handler: TypeAlias = Callable[[Server, Request], Awaitable[Any]]
 
 
 class Parameter(NamedTuple):
-    """A part of a path, or what may be asked behind it.
+    """A parameter of a path, or of the query behind it.
 
     Parameters
     ----------
     name
-        As it is written.
+        The name as it is written.
     said
-        What it means.
+        The meaning of the parameter.
     largest
-        The largest number that it may be; None: it is text.
+        The largest value of a number; None: it is text.
     required
-        Whether it must be there.
+        Whether it is required.
     place
         "query" or "path".
     """
@@ -41,17 +41,17 @@ class Description(NamedTuple):
     Parameters
     ----------
     summary
-        In a few words.
+        A summary in a few words.
     answer
-        The message that is answered; None: text.
+        The message of the answer; None: text.
     errors
-        What else may be answered: statuses, and what they mean.
+        The other statuses of an answer, and their meanings.
     said
-        More words.
+        A longer text.
     body
-        The message that is sent.
+        The message of the request.
     parameters
-        What the URL takes.
+        The parameters of the URL.
     operation
         The operation's id; by default it follows from the summary.
     """
@@ -71,17 +71,17 @@ class Endpoint(NamedTuple):
     Parameters
     ----------
     method
-        Of HTTP; what is got can be asked for its head alone.
+        The HTTP method; a GET endpoint also answers HEAD.
     path
-        As it is described, with the names of its parts in braces.
+        The path as described, with the names of its parts in braces.
     handler
-        What answers.
+        The function that answers.
     scope
-        What a token must be for; None: anybody may ask.
+        The scope that a token needs; None: anybody may ask.
     by_user
-        Whether the scope is needed only where a user is named; a history that a request brings is nobody's secret.
+        Whether the scope is needed only if a user is named; a history in a request is no secret.
     description
-        None for what is no part of the API.
+        The description; None for an endpoint outside the API.
     """
 
     method: str
@@ -93,5 +93,5 @@ class Endpoint(NamedTuple):
 
     @property
     def always(self) -> Scope | None:
-        """The scope that every request for it needs, whatever it asks."""
+        """The scope that every request for the endpoint needs."""
         return None if self.by_user else self.scope

@@ -1,4 +1,4 @@
-"""The end of a server's process that could not begin."""
+"""The end of a server's process that failed to start."""
 
 import os
 from typing import NoReturn

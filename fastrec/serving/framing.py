@@ -1,21 +1,22 @@
 """The ends of a request's head and body, and the refusals that HTTP asks for: RFC 9112, sections 2, 3, 5, 6 and 7.
 
-The parser behind it is lenient here and there. A request gets to it only in the one form that all readers of HTTP
-understand alike, so that no proxy in front reads one request where this server reads two.
+The parser behind it is lenient in places. So a request reaches it only in the one form that all HTTP parsers read
+alike. Otherwise a proxy in front might read one request where this server reads two.
 """
 
 import functools
 import re
 from typing import NamedTuple
 
-# A request's first line, its line and headers together, the fields of it, and the first line of a chunk.
+# Limits: the bytes of a request's first line, of the line and headers, the number of fields, and the first line of a
+# chunk.
 LARGEST_LINE = 16 << 10
 LARGEST_HEAD = 64 << 10
 MOST_FIELDS = 256
 LARGEST_CHUNK_LINE = 4096
-# Heads of POST up to this size are kept, so many of them: a client sends the same one again and again.
+# Heads of POST up to this size are cached, so many of them: a client sends the same one again and again.
 LARGEST_KEPT, HEADS_KEPT = 512, 256
-# All of a request that may be read: more than the server reads of a body, for what nobody reads.
+# The limit of bytes of a request: more than the server reads of a body, for bodies that nobody reads.
 LARGEST_MESSAGE = 20 << 20
 
 METHODS = frozenset({b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"OPTIONS", b"TRACE", b"PATCH", b"QUERY"})
@@ -24,20 +25,20 @@ _TEXT = rb"[\t\x20-\x7e\x80-\xff]*"
 _LINE = re.compile(rb"(%b) ([!\"$-~]+) HTTP/([0-9])\.([0-9])\r\n" % _TOKEN)
 _FIELDS = re.compile(rb"(?:%b:%b\r\n)*\r\n" % (_TOKEN, _TEXT))
 _FIELD = re.compile(rb"(%b):[ \t]*(%b)\r\n" % (_TOKEN, _TEXT))
-# A line must end in CR LF, and neither may stand alone.
+# A line must end in CR LF, and neither may occur alone.
 _BARE = re.compile(rb"(?<!\r)\n|\r(?=[^\n])|\0")
 _HOST = re.compile(rb"(?:\[[0-9A-Fa-fvV:.]+\]|(?:[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})+)(?::[0-9]{0,5})?")
 _ABSOLUTE = re.compile(rb"(?i:https?)://([^/?#]*)(/[^?#]*)?(\?.*)?")
 _CHUNK = re.compile(rb"([0-9A-Fa-f]{1,15})(?:[ \t]*;%b)?\r\n" % _TEXT)
 _LENGTH = re.compile(rb"[0-9]{1,15}")
-# What decides how long a message is, what it is for, and how it is answered.
+# the fields that decide a message's length, its host, and the form of its answer
 _SPECIAL = frozenset({b"host", b"content-length", b"transfer-encoding", b"expect", b"upgrade", b"connection"})
-# What asks for more than an answer and the next request.
+# the fields that ask for more than an answer and the next request
 _UNUSUAL = frozenset({b"expect", b"upgrade", b"connection"})
 
 
 class Fault(Exception):  # noqa: N818  (an answer, not a fault of ours)
-    """A request that HTTP wants refused, and the connection closed after the answer."""
+    """An error: HTTP wants the request refused, and the connection closed after the answer."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -50,11 +51,11 @@ class Head(NamedTuple):
     Parameters
     ----------
     raw
-        As the parser is to have it.
+        The head in the form for the parser.
     length
-        Bytes of the body; None: it comes in chunks.
+        The bytes of the body; None: it comes in chunks.
     method, target
-        Of a request of HTTP/1.1 that asks for nothing unusual of the connection; else empty.
+        The method and target of an HTTP/1.1 request that asks nothing unusual of the connection; otherwise empty.
     fields
         The headers of such a request, their names in lower case.
     """
@@ -75,7 +76,7 @@ def find_head(data: bytes | bytearray, known: int = 0) -> int:
     Raises
     ------
     Fault
-        Where it is too large, or a line ends otherwise than in CR LF.
+        If the head is too large, or a line does not end in CR LF.
     """
     end = data.find(b"\r\n\r\n", max(0, known - 3))
     if end < 0:
@@ -92,7 +93,7 @@ def find_head(data: bytes | bytearray, known: int = 0) -> int:
 
 
 def read_head(raw: bytes) -> Head:
-    """`parse_head`; a small head of POST, whose target names no user, is known where it has been read lately."""
+    """Parses a head; a small head of POST, whose target names no user, is cached."""
     return _parse_small(raw) if raw[:5] == b"POST " and len(raw) <= LARGEST_KEPT else parse_head(raw)
 
 
@@ -102,7 +103,7 @@ def _parse_small(raw: bytes) -> Head:
 
 
 def parse_head(raw: bytes) -> Head:
-    r"""A whole head, checked.
+    r"""Parses and checks a whole head.
 
     >>> parse_head(b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n").length
     0
@@ -110,7 +111,7 @@ def parse_head(raw: bytes) -> Head:
     Raises
     ------
     Fault
-        Where HTTP wants it refused.
+        If HTTP wants it refused.
     """
     line = _LINE.match(raw)
     if line is None:
@@ -147,7 +148,7 @@ def parse_head(raw: bytes) -> Head:
 
 
 def _rewrite(line: bytes, fields: list[tuple[bytes, bytes]], dropped: set[bytes], host: bytes | None) -> bytes:
-    """A head anew, in the form that the parser knows."""
+    """Rewrites a head in the form for the parser."""
     dropped = dropped | {b"transfer-encoding"}
     chunked = any(name.lower() == b"transfer-encoding" for name, _ in fields)
     kept = [(name, value) for name, value in fields if name.lower() not in dropped]
@@ -159,7 +160,7 @@ def _rewrite(line: bytes, fields: list[tuple[bytes, bytes]], dropped: set[bytes]
 
 
 def _fault_of_line(raw: bytes) -> Fault:
-    """Section 3: method SP request-target SP HTTP-version."""
+    """Checks section 3: method SP request-target SP HTTP-version."""
     first, _, _ = raw.partition(b"\r\n")
     if _BARE.search(raw):
         return Fault(400, "a line of a head must end in CR LF, and have neither within it, nor NUL (RFC 9112, 2.2)")
@@ -169,7 +170,7 @@ def _fault_of_line(raw: bytes) -> Fault:
 
 
 def _fault_of_fields(raw: bytes) -> Fault:
-    """Section 5: field-name ":" OWS field-value OWS."""
+    """Checks section 5: field-name ":" OWS field-value OWS."""
     if _BARE.search(raw):
         return Fault(400, "a line of a head must end in CR LF, and have neither within it, nor NUL (RFC 9112, 2.2)")
     if raw[:1] in b" \t" or b"\r\n " in raw or b"\r\n\t" in raw:
@@ -180,7 +181,7 @@ def _fault_of_fields(raw: bytes) -> Fault:
 
 
 def _check_host(given: list[bytes] | None, old: bool) -> bytes | None:
-    """Section 3.2: one Host, which is one."""
+    """Checks section 3.2: one valid Host."""
     if given is None:
         if old:
             return None
@@ -191,7 +192,7 @@ def _check_host(given: list[bytes] | None, old: bool) -> bytes | None:
 
 
 def _length_of(special: dict[bytes, list[bytes]], old: bool) -> int | None:
-    """Section 6: the bytes of the body, None if it comes in chunks."""
+    """Returns the bytes of the body by section 6, None if it comes in chunks."""
     lengths, codings = special.get(b"content-length"), special.get(b"transfer-encoding")
     if codings is not None:
         if lengths is not None:
@@ -217,13 +218,13 @@ def _check_codings(codings: list[bytes]) -> None:
 
 
 def _check_expectation(given: list[bytes] | None, old: bool) -> None:
-    """RFC 9110, section 10.1.1."""
+    """Checks RFC 9110, section 10.1.1."""
     if given is not None and not old and any(one.lower() != b"100-continue" for one in given):
         raise Fault(417, "the one expectation that this server can meet is 100-continue")
 
 
 def _target_of(method: bytes, target: bytes) -> tuple[bytes, bytes | None]:
-    """Sections 3.2.2 and 3.2.4: a target that is no path, as a path, and the host that it names."""
+    """Returns a target that is no path (sections 3.2.2 and 3.2.4) as a path and its host."""
     if target == b"*" and method == b"OPTIONS":
         return b"/*", None
     found = _ABSOLUTE.fullmatch(target)
@@ -233,17 +234,16 @@ def _target_of(method: bytes, target: bytes) -> tuple[bytes, bytes | None]:
 
 
 class Chunks:
-    """Takes a body of chunks apart (section 7.1); the fields behind the last one are checked, and dropped (7.1.2)."""
+    """Decodes a body of chunks (section 7.1); the fields behind the last one are checked, and dropped (7.1.2)."""
 
     def __init__(self) -> None:
         self._waiting = bytearray()
-        self._left = 0  # of the chunk's data
+        self._left = 0  # the missing bytes of the chunk's data
         self._part = "size"
         self._trailers = 0
 
     def feed(self, data: bytes) -> tuple[bytes, bytes | None]:
-        r"""Takes data in; returns the content among it, and the bytes behind the body: None as long as that has
-        not ended.
+        r"""Takes data in; returns their content, and the bytes behind the body, None until it has ended.
 
         >>> Chunks().feed(b"3;x=y\r\nabc\r\n0\r\nx: y\r\n\r\nmore")
         (b'abc', b'more')
@@ -251,7 +251,7 @@ class Chunks:
         Raises
         ------
         Fault
-            Where it is not made of chunks.
+            If the data are not made of chunks.
         """
         self._waiting += data
         content = bytearray()
@@ -279,7 +279,7 @@ class Chunks:
                 raise _fault_of_fields(line)
 
     def _line(self) -> bytes | None:
-        """The next line, once it is there."""
+        """Returns the next line, once it is complete."""
         end = self._waiting.find(b"\n") + 1
         limit = 2 if self._part == "end" else LARGEST_CHUNK_LINE
         if end > limit or (end == 0 and len(self._waiting) >= limit):

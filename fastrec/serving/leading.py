@@ -1,4 +1,4 @@
-"""`Leading`: new models are made by the one process that leads, when it is time or when it is asked to."""
+"""`Leading`: the leading process makes new models, on schedule or on request."""
 
 import threading
 from typing import Literal
@@ -16,24 +16,24 @@ class Leading:
     Parameters
     ----------
     plan
-        When models are made.
+        The schedule of new models.
     report
-        As of `Schedule`.
+        As in `Schedule`.
     """
 
     def __init__(self, plan: SchedulePlan, report: Listener) -> None:
         self._plan, self._report = plan, report
-        self._lock = threading.Lock()  # taken by who begins, uses or stops the schedule
+        self._lock = threading.Lock()  # held by whoever starts, uses or stops the schedule
         self._schedule: Schedule | None = None
         self._has_ended = False
 
     @property
     def drift(self) -> Drift | None:
-        """The drift of the model on the newest events, where this process looks at it."""
+        """The drift of the model on the newest events, if this process measures it."""
         return None if self._schedule is None else self._schedule.drift
 
     def look(self, updater: Updater) -> None:
-        """Become the one process that makes new models of the journal, if nobody is; stop where another one is."""
+        """Becomes the process that makes new models of the journal if there is none; stops if another one is."""
         if updater.journal is None or not self._plan.makes_models or not isinstance(updater.source, Versions):
             return
         with self._lock:
@@ -49,15 +49,14 @@ class Leading:
         Raises
         ------
         Refusal
-            Where there is no journal or no folder of versions, where the model cannot be made anew so, or where
-            another process leads.
+            If there is no journal or no folder of versions, the model cannot be made again, or another process leads.
         """
         if updater.journal is None or not isinstance(updater.source, Versions):
             raise Refusal(409, "new models need a journal and versions: fastrec serve --journal … --versions …")
         with self._lock:
             leader = updater.journal.leader
             if self._has_ended or not leader.acquire():
-                raise Refusal(409, "another process makes the models of this journal: ask that one, or come again")
+                raise Refusal(409, "another process makes the models of this journal: ask that one, or try again later")
             schedule = self._schedule or Schedule.of(updater, SchedulePlan(), report=self._report)
             try:
                 return schedule.make(what)
@@ -68,7 +67,7 @@ class Leading:
                     leader.release()
 
     def end(self) -> None:
-        """Stops for good, after the piece of work in hand."""
+        """Stops for good, after the work in hand."""
         with self._lock:
             self._has_ended = True
             self._stop()

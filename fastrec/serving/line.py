@@ -1,4 +1,4 @@
-"""Longer work on threads, so that short requests need not wait for it; and a bound to how much of it may wait."""
+"""Longer work on threads, so that short requests need not wait; and a limit of the work that may wait."""
 
 import asyncio
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from fastrec.serving.refusal import Refusal
 
-# Requests that may wait for a thread, beyond which they are told to come later.
+# The number of requests that may wait for a thread; more are told to come later.
 LARGEST_LINE = 64
 THREADS = 2
 
@@ -15,24 +15,26 @@ Result = TypeVar("Result")
 
 
 class Line:
-    """Threads, and the requests that wait for them; all in the hands of one event loop."""
+    """Threads, and the requests that wait for them, all managed by one event loop."""
 
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="fastrec-answers")
         self.length = 0
 
     async def run(self, work: Callable[..., Result], *given: object) -> Result:
-        """The result of some work, in its turn.
+        """Returns the result of some work, in its turn.
 
         Raises
         ------
         Refusal
-            Of status 429, where too many wait already.
+            Of status 429, if too many requests wait already.
         """
         return (await self.run_parts([lambda: work(*given)]))[0]
 
     async def run_parts(self, parts: list[Callable[[], Result]]) -> list[Result]:
-        """The results of pieces of work, one after the other: between two of them it is the others' turn."""
+        """Returns the results of pieces of work, one after the other; between two of them other requests have their
+        turn.
+        """
         if self.length >= LARGEST_LINE:
             raise Refusal(429, f"{self.length} requests wait for a long answer", **{"retry-after": "1"})
         self.length += 1
@@ -43,5 +45,5 @@ class Line:
             self.length -= 1
 
     def close(self) -> None:
-        """Lets what has begun end."""
+        """Lets the running work end."""
         self._threads.shutdown(wait=True, cancel_futures=True)

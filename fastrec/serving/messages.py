@@ -1,4 +1,4 @@
-"""The bodies of requests and answers, from which the OpenAPI description is made too."""
+"""The bodies of requests and answers, which also give the OpenAPI description."""
 
 from typing import Annotated, Any, Literal
 
@@ -15,7 +15,7 @@ Count = Annotated[int, Meta(ge=1, le=LARGEST_K, description="How many items.")]
 Ids = Annotated[list[Id], Meta(max_length=100_000)]
 Unknown = Annotated[list[Id], Meta(description="Items of the request that the model does not know.")]
 OnUnknown = Literal["popular", "error"]
-Recommendation = Annotated[str, Meta(description="The answer's id, which events that follow from it can name.")]
+Recommendation = Annotated[str, Meta(description="The id of the answer, which events that follow from it can name.")]
 
 
 class Entry(Struct, forbid_unknown_fields=True):
@@ -29,7 +29,7 @@ Scalar = str | int | float | bool | None
 Values = Annotated[list[Scalar], Meta(max_length=10_000)]
 Where = Annotated[
     dict[str, Scalar | Values | dict[str, Any]],
-    Meta(description="Conditions by the names of facts, which must all hold (docs/reference/serving.md has them)."),
+    Meta(description="Conditions by the names of facts; all must hold (docs/reference/serving.md has them)."),
 ]
 
 
@@ -49,14 +49,16 @@ class Pin(Struct, forbid_unknown_fields=True):
 
 
 class Diversity(Struct, forbid_unknown_fields=True):
-    """Less of the same, by maximal marginal relevance."""
+    """Diversity by maximal marginal relevance."""
 
     trade_off: Annotated[float, Meta(ge=0, le=1, description="From 0, the model's order, to 1.")] = 0.3
-    by: Annotated[str | None, Meta(description="The fact that tells items apart; the model's vectors.")] = None
+    by: Annotated[
+        str | None, Meta(description="The fact that distinguishes items; by default the model's vectors.")
+    ] = None
 
 
 class ListRequest(Struct, forbid_unknown_fields=True, kw_only=True):
-    """The wishes for a list of any user or history."""
+    """The wishes for a list, for any user or history."""
 
     k: Count = 10
     allow: Annotated[Ids | None, Meta(description="Only these items.")] = None
@@ -66,15 +68,15 @@ class ListRequest(Struct, forbid_unknown_fields=True, kw_only=True):
     mmr: Diversity | None = None
     caps: Annotated[
         dict[str, Annotated[int, Meta(ge=1, le=LARGEST_K)]] | None,
-        Meta(description="The most items that share a label, by the names of facts."),
+        Meta(description="The maximum number of items with the same label, by the names of facts."),
     ] = None
     pins: Annotated[list[Pin], Meta(max_length=LARGEST_K)] | None = None
-    on_unknown: Annotated[OnUnknown | None, Meta(description="What becomes of unknown ids.")] = None
-    scenario: Annotated[str | None, Meta(description="Whose fields count where this request says nothing.")] = None
+    on_unknown: Annotated[OnUnknown | None, Meta(description="The answer to unknown ids.")] = None
+    scenario: Annotated[str | None, Meta(description="The scenario that fills in fields missing here.")] = None
 
     @property
     def is_shaped(self) -> bool:
-        """Tells whether more is wished than the best items."""
+        """Tells whether the request wants more than the best items."""
         return (
             self.where is not None
             or self.boosts is not None
@@ -87,29 +89,27 @@ class ListRequest(Struct, forbid_unknown_fields=True, kw_only=True):
 class RecommendRequest(ListRequest, kw_only=True):
     """A request for recommendations, by `user` or by `history`, or by both: a visit of the user's."""
 
-    user: Annotated[Id | None, Meta(description="A user's id, of the model's type; to name one needs scope read.")] = (
-        None
-    )
+    user: Annotated[Id | None, Meta(description="A user's id, of the model's type; it needs scope read.")] = None
     history: Annotated[
         Annotated[list[int | str | Entry], Meta(max_length=100_000)] | None,
         Meta(
-            description="Items, with or without values, the newest last: nothing of it is kept. Of anybody, or, with a "
-            "user, what that user does now: it counts as events would."
+            description="Items, with or without values, the newest last; nothing of it is kept. With a user, "
+            "they are the user's present visit and count like events."
         ),
     ] = None
     exclude_seen: bool = True
-    explain: Annotated[bool, Meta(description="Say why, where the model can.")] = False
+    explain: Annotated[bool, Meta(description="Give reasons, if the model can.")] = False
 
 
 class BatchRequest(ListRequest, kw_only=True):
-    """Many users at once."""
+    """A request for many users at once."""
 
     users: Annotated[list[Id], Meta(max_length=LARGEST_BATCH, description=f"Users times k may be {LARGEST_ANSWER}.")]
     exclude_seen: bool = True
 
 
 class SimilarRequest(ListRequest, kw_only=True):
-    """A request for the items that are most like some together, a cart for example."""
+    """A request for the items most similar to some items together, such as a cart."""
 
     items: Annotated[list[Id], Meta(min_length=1, max_length=1000)]
 
@@ -120,13 +120,13 @@ class NewEvent(Struct, forbid_unknown_fields=True):
     user: Id
     item: Id
     value: Annotated[float, Meta(ge=-1e30, le=1e30)] = 1.0
-    time: Annotated[int | None, Meta(description="In the journal's unit; now, where there is none.")] = None
+    time: Annotated[int | None, Meta(description="The time in the journal's unit; by default now.")] = None
     id: Annotated[
         Annotated[str, Meta(max_length=1024)] | None,
         Meta(description="An event sent again under the same id counts once."),
     ] = None
     recommendation: Annotated[
-        Annotated[str, Meta(max_length=1024)] | None, Meta(description="The id of the answer that the event follows.")
+        Annotated[str, Meta(max_length=1024)] | None, Meta(description="The id of the answer that led to the event.")
     ] = None
 
 
@@ -151,11 +151,11 @@ class Recommended(Struct, omit_defaults=True):
     score: float
     title: str | None = None
     why: list[Reason] | None = None
-    pinned: Annotated[bool, Meta(description="Whether the request has put it here; its score is then 0.")] = False
+    pinned: Annotated[bool, Meta(description="Whether the request pinned it here; its score is then 0.")] = False
 
 
 class RecommendAnswer(Struct, omit_defaults=True):
-    """The best items, the best first; `seq` is the last event that was taken into account."""
+    """The best items, the best first; `seq` is the last event that the answer counts."""
 
     items: list[Recommended]
     version: str
@@ -173,7 +173,7 @@ class BatchRow(Struct, omit_defaults=True):
     items: list[Id]
     scores: list[float]
     fallback: bool
-    model: Annotated[str | None, Meta(description="Of several models the one that answered this user.")] = None
+    model: Annotated[str | None, Meta(description="The model that answered this user, if several are served.")] = None
 
 
 class BatchAnswer(Struct):
@@ -187,16 +187,16 @@ class BatchAnswer(Struct):
 
 
 class EventsAnswer(Struct):
-    """The events are on disk."""
+    """The answer to events: they are on disk."""
 
-    seq: Annotated[int, Meta(description="The place in the journal up to which it has them all.")]
+    seq: Annotated[int, Meta(description="The place in the journal up to which all of them are there.")]
     added: int
-    known: Annotated[int, Meta(description="How many it had already, by their ids.")]
+    known: Annotated[int, Meta(description="The number of events that the journal had already, by their ids.")]
     version: str
 
 
 class DeletedAnswer(Struct):
-    """The user's events are gone from the disk, and no answer uses them any more."""
+    """The answer to a deletion: the user's events are gone from the disk, and no answer uses them."""
 
     seq: int
     version: str
@@ -215,7 +215,7 @@ class SimilarAnswer(Struct, omit_defaults=True):
 
 
 class Item(Struct, omit_defaults=True):
-    """An item, and how many users took it."""
+    """An item, and its number of users."""
 
     item: Id
     users: int
@@ -225,33 +225,37 @@ class Item(Struct, omit_defaults=True):
 FactValue = str | int | float | bool | list[str] | None
 Facts = Annotated[
     dict[Annotated[str, Meta(min_length=1, max_length=200)], FactValue],
-    Meta(description="Text, numbers, true or false, lists of tags; null: it is missing, whatever the model has."),
+    Meta(
+        description="Text, numbers, true or false, lists of tags; null makes a fact missing, even if the model has it."
+    ),
 ]
 
 
 class ItemRequest(Struct, forbid_unknown_fields=True):
-    """The state of an item; what is not given stays as it was."""
+    """The state of an item; missing fields stay unchanged."""
 
     facts: Annotated[
         Facts | None,
-        Meta(description="All its facts, `title` among them, in place of those sent before; the model's own stay."),
+        Meta(description="All its facts, `title` included, in place of those sent before; the model's own facts stay."),
     ] = None
-    hidden: Annotated[bool | None, Meta(description="Whether it is left out of all answers.")] = None
+    hidden: Annotated[bool | None, Meta(description="Whether the item is left out of all answers.")] = None
 
 
 class ItemAnswer(Struct):
-    """An item as it is now."""
+    """The present state of an item."""
 
     item: Id
-    facts: Annotated[dict[str, FactValue], Meta(description="The model's facts, and those sent since.")]
+    facts: Annotated[dict[str, FactValue], Meta(description="The model's facts, with those sent since.")]
     hidden: bool
-    known: Annotated[bool, Meta(description="Whether the model knows it; else it is in no list before the next one.")]
+    known: Annotated[
+        bool, Meta(description="Whether the model knows it; otherwise it is in no list until the next model.")
+    ]
     seq: int
     version: str
 
 
 class RemovedAnswer(Struct):
-    """The item is in no answer any more."""
+    """The answer to a removal: the item is in no answer any more."""
 
     item: Id
     seq: int
@@ -259,14 +263,14 @@ class RemovedAnswer(Struct):
 
 
 class ItemsAnswer(Struct):
-    """Items whose title or id has the words searched for."""
+    """Items whose title or id contains the words."""
 
     items: list[Item]
     version: str
 
 
 class UsersAnswer(Struct):
-    """Ids of users that begin so."""
+    """Ids of users that start with the search."""
 
     users: list[Id]
     version: str
@@ -281,9 +285,7 @@ class Seen(Struct, omit_defaults=True):
 
 
 class HistoryAnswer(Struct):
-    """The events of a user; at most a thousand items, the newest first, or the most valued where no order is
-    read.
-    """
+    """The events of a user: at most a thousand items, the newest first, or by value if the model reads no order."""
 
     user: Id
     items: list[Seen]
@@ -305,18 +307,19 @@ class ModelAnswer(Struct):
     titles: bool
     facts: Annotated[list[str], Meta(description="The names of the facts of items, at most a hundred.")]
     explains: bool
-    reads_order: Annotated[bool, Meta(description="Whether it counts in which order a history is given: newest last.")]
+    reads_order: Annotated[bool, Meta(description="Whether the order of a history counts: newest last.")]
     takes_events: bool
     keeps_users: Annotated[
-        bool, Meta(description="Whether the model knows users: else it answers histories, and users by their events.")
+        bool,
+        Meta(description="Whether the model knows users; otherwise it answers histories, and users by their events."),
     ]
     needs_token: bool
-    shows_users: Annotated[bool, Meta(description="Whether histories are shown, be it to who has a token.")]
+    shows_users: Annotated[bool, Meta(description="Whether histories are shown, at least with a token.")]
     may: Annotated[list[str], Meta(description="The scopes of the token that came with the request.")]
-    typical_value: Annotated[float, Meta(description="The median of the values that the model was made of.")]
+    typical_value: Annotated[float, Meta(description="The median of the values that the model learned from.")]
     options: dict[str, bool | int | float | str | None]
     model_seq: Annotated[int | None, Meta(description="The last event that the model itself has taken in.")]
-    seq: Annotated[int | None, Meta(description="The last event that answers count with; these four for readers only.")]
+    seq: Annotated[int | None, Meta(description="The last event that answers count; these four are for readers only.")]
     changed_users: int | None
     unknown_items: int | None
     problem: str | None
@@ -327,29 +330,29 @@ class Problem(Struct, omit_defaults=True):
     """The description of a problem."""
 
     message: str
-    field: Annotated[str | None, Meta(description="Where in the request.")] = None
+    field: Annotated[str | None, Meta(description="The field of the request.")] = None
 
 
 class ErrorAnswer(Struct):
-    """Any answer that is an error."""
+    """The form of every error."""
 
     error: Problem
     version: str
 
 
 class WorkAnswer(Struct):
-    """The result of a piece of work that an operator asked for."""
+    """The result of work that an operator asked for."""
 
     done: Annotated[bool, Meta(description="Whether another model answers now.")]
-    said: Annotated[str, Meta(description="What was done, or why nothing was.")]
+    said: Annotated[str, Meta(description="What was done, or the reason why nothing was.")]
     version: str
     model_seq: Annotated[int, Meta(description="The last event that the model itself has taken in.")]
     seconds: float
 
 
 class StateAnswer(Struct, omit_defaults=True):
-    """The state of the server: there, and ready."""
+    """The state of the server: alive, and ready."""
 
     status: str
     version: str
-    problem: Annotated[str | None, Meta(description="What is wrong, while the model answers.")] = None
+    problem: Annotated[str | None, Meta(description="The problem, while the model answers.")] = None

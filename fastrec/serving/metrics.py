@@ -1,4 +1,4 @@
-"""Counts and measures of a server, for Prometheus."""
+"""Counts and measures of a server for Prometheus."""
 
 import math
 import os
@@ -25,7 +25,7 @@ OBSERVED_AT_ONCE = 100
 
 
 class Metrics:
-    """The metrics of one worker; with several workers (`shared`), `text` adds up all of them."""
+    """The metrics of one worker; with several workers (`shared`), `text` adds up those of all."""
 
     def __init__(self) -> None:
         self._registry = registry = CollectorRegistry()
@@ -36,11 +36,13 @@ class Metrics:
         newest: dict[str, Any] = {"registry": registry, "multiprocess_mode": "livemax"}
         self._requests = Counter("fastrec_requests", "Answers, by path and status.", ["path", "status"], **options)
         self._seconds = Histogram(
-            "fastrec_request_seconds", "Time from a request to its answer.", ["path"], buckets=BUCKETS, **options
+            "fastrec_request_seconds", "Seconds from a request to its answer.", ["path"], buckets=BUCKETS, **options
         )
         self.events = Counter("fastrec_events", "Events taken into the journal.", **options)
-        self.known_events = Counter("fastrec_events_known", "Events that were in the journal already.", **options)
-        self.refused = Counter("fastrec_events_refused", "Requests with events told to come later (429).", **options)
+        self.known_events = Counter("fastrec_events_known", "Events that the journal had already.", **options)
+        self.refused = Counter(
+            "fastrec_events_refused", "Requests with events that were told to come later (429).", **options
+        )
         self.recommendations = Counter(
             "fastrec_recommendations", "Answers with recommendations, by scenario.", ["scenario"], **options
         )
@@ -48,31 +50,33 @@ class Metrics:
             "fastrec_events_recommended", "Events that name a recommendation, by its scenario.", ["scenario"], **options
         )
         self.waiting = Gauge("fastrec_journal_waiting", "Events that wait for the disk.", **newest)
-        self.seq = Gauge("fastrec_snapshot_seq", "The last event that answers take into account.", **newest)
+        self.seq = Gauge("fastrec_snapshot_seq", "The last event that answers count.", **newest)
         self.model_seq = Gauge("fastrec_model_seq", "The last event that the model itself has taken in.", **newest)
-        self.changed = Gauge("fastrec_changed_users", "Users with events that the model has not.", **newest)
+        self.changed = Gauge("fastrec_changed_users", "Users with events that the model has not taken in.", **newest)
         self.held_users = Gauge("fastrec_held_users", "New users held back from the model.", **newest)
         self.held_items = Gauge("fastrec_held_items", "New items held back from the model.", **newest)
         self.held_events = Gauge("fastrec_held_events", "Events of them.", **newest)
         self.given_up = Gauge("fastrec_events_given_up", "Events of new ids left out for good.", **newest)
         self._newest = newest
         self._foreseen: Gauge | None = None
-        self.problem = Gauge("fastrec_model_problem", "1 while something is wrong, as /readyz says it.", **newest)
-        self.models = Counter("fastrec_models", "New models, by how they came.", ["how"], **options)
-        self.loaded = Gauge("fastrec_model_loaded_timestamp_seconds", "When the model was taken.", **newest)
+        self.problem = Gauge("fastrec_model_problem", "1 while there is a problem, as in /readyz.", **newest)
+        self.models = Counter(
+            "fastrec_models", "New models, by their way: loaded, checkpoint, refit or failed.", ["how"], **options
+        )
+        self.loaded = Gauge("fastrec_model_loaded_timestamp_seconds", "The time when the model was loaded.", **newest)
         self._options = options
         self._of_models: tuple[Counter, Histogram] | None = None
         self._known: dict[tuple[str, int], tuple[Any, Any]] = {}
         self._observed: list[tuple[str, int, float]] = []
 
     def took_model(self, how: str) -> None:
-        """Counts a new model, by how it came; or that one has "failed"."""
+        """Counts a new model by its way; or one that "failed"."""
         self.models.labels(how).inc()
         if how != "failed":
             self.loaded.set_to_current_time()
 
     def foresees(self, ndcg: float) -> None:
-        """Tells how well the newest events were foreseen; until that is known there is no such metric."""
+        """Sets the quality of predictions of the newest events; until it is known there is no such metric."""
         if math.isnan(ndcg):
             return
         if self._foreseen is None:
@@ -81,7 +85,7 @@ class Metrics:
         self._foreseen.set(ndcg)
 
     def observe_model(self, name: str, status: int, seconds: float) -> None:
-        """Counts an answer of one of several models; if there is one alone there are no such metrics."""
+        """Counts an answer of one of several models; with a single model there are no such metrics."""
         if self._of_models is None:
             said = "Time from a request to its answer, by the model that answered."
             seconds_of = Histogram("fastrec_model_seconds", said, ["model"], buckets=BUCKETS, **self._options)
@@ -113,7 +117,7 @@ class Metrics:
         pair[1].observe(seconds)
 
     def text(self) -> bytes:
-        """Writes the measures in Prometheus's text format."""
+        """Returns the metrics in Prometheus's text format."""
         self.count_observed()
         if self.shared:
             registry = CollectorRegistry()
@@ -124,8 +128,8 @@ class Metrics:
 
 
 def forget_the_dead(folder: Path) -> None:
-    """Drops what workers said of the moment who were killed and could not take it back."""
-    if os.name == "nt":  # there is no signal that does nothing
+    """Drops the gauges of workers that were killed and could not remove them."""
+    if os.name == "nt":  # Windows has no signal that does nothing
         return
     for pid in {int(file.stem.rpartition("_")[2]) for file in folder.glob("gauge_live*_*.db")}:
         try:

@@ -1,4 +1,4 @@
-"""The OpenAPI description, made of the table of endpoints and of the messages themselves."""
+"""The OpenAPI description, made from the table of endpoints and the messages."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -11,7 +11,7 @@ from fastrec.serving.endpoint import Description, Endpoint, Parameter
 
 
 def describe_api(endpoints: Iterable[Endpoint], needs_token: bool) -> dict[str, Any]:
-    """The description of all paths, as OpenAPI 3.1."""
+    """Returns the description of all paths, in OpenAPI 3.1."""
     told = [(one, one.description) for one in endpoints if one.description is not None]
     paths: dict[str, dict[str, Any]] = {}
     for one, description in told:
@@ -38,7 +38,7 @@ def describe_api(endpoints: Iterable[Endpoint], needs_token: bool) -> dict[str, 
 
 def _describe_messages(descriptions: list[Description]) -> dict[str, Any]:
     kinds = [kind for one in descriptions for kind in (one.body, one.answer) if kind is not None]
-    # A row is encoded by itself, and so named by no other message's type.
+    # a row is encoded alone, so no other message's type names it
     _, schemas = msgspec.json.schema_components(
         (*kinds, m.BatchRow, m.ErrorAnswer), ref_template="#/components/schemas/{name}"
     )
@@ -70,7 +70,7 @@ _TEXT_ANSWER = {"description": "Text", "content": {"text/plain": {"schema": {"ty
 
 
 def _describe_error(one: Description, status: int, said: str) -> dict[str, Any]:
-    """An error; of whether the server is ready, "not yet" is the answer itself."""
+    """Describes an error; for readiness, "not yet" is the answer itself."""
     is_state = status == 503 and one.answer is m.StateAnswer
     return _describe_content(said, m.StateAnswer if is_state else m.ErrorAnswer)
 

@@ -1,4 +1,4 @@
-"""From what a request says to what a model takes, and back: ids, codes, values, counts; and what is wrong with them."""
+"""Conversions between requests and models: ids, codes, values, counts; and the refusals of invalid ones."""
 
 import re
 from typing import Any
@@ -21,7 +21,7 @@ SEQ_HEADER = b"fastrec-seq"
 
 
 def list_recommended(items: Items, codes: Codes, scores: Floats) -> list[m.Recommended]:
-    """One row of a result, up to its end or the first empty place."""
+    """Returns one row of a result, up to its end or the first empty place."""
     found = codes.tolist()
     if found and found[-1] < 0:
         found = found[: found.index(-1)]
@@ -30,22 +30,22 @@ def list_recommended(items: Items, codes: Codes, scores: Floats) -> list[m.Recom
 
 
 def decode(model: Recommender, codes: Any) -> list[Id]:
-    """Ids of items."""
+    """Returns ids of items."""
     return model.item_vocabulary.decode(codes).tolist()  # type: ignore[no-any-return]
 
 
 def vocabulary_of(model: Recommender, side: str) -> Vocabulary:
-    """The ids of the model's users or items, or their codes."""
+    """Returns the ids of the model's users or items, or their codes."""
     return model.item_vocabulary if side == "items_" else model.user_vocabulary
 
 
 def encode(model: Recommender, ids: list[Id], side: str = "items_") -> Any:
-    """Codes of ids of the right type, -1 for the unknown."""
+    """Returns codes of ids of the right type, -1 for unknown ones."""
     return vocabulary_of(model, side).encode(ids, unknown="code")
 
 
 def known_codes(model: Recommender, ids: list[Id], policy: str, field: str, unknown: list[Id]) -> Any:
-    """Codes of the items of a request; the unknown ones are -1 and listed, or refused."""
+    """Returns codes of the items of a request; unknown ones become -1 and are listed, or are refused."""
     check_types(model, "items_", ids, field)
     codes = encode(model, ids)
     for place in np.flatnonzero(codes < 0).tolist():
@@ -56,7 +56,7 @@ def known_codes(model: Recommender, ids: list[Id], policy: str, field: str, unkn
 
 
 def check_types(model: Recommender, side: str, ids: list[Id], field: str, rest: str = "") -> None:
-    """Refuses ids of another type than the model's, naming the first: "42" is not 42."""
+    """Refuses ids of another type than the model's, and names the first: "42" is not 42."""
     wanted = str if vocabulary_of(model, side).kind == "str" else int
     if set(map(type, ids)) <= {wanted} and (wanted is str or not ids or _fit_64_bits(ids)):
         return
@@ -80,14 +80,14 @@ def _fit_64_bits(ids: list[Id]) -> bool:
 
 
 def check_item(model: Recommender, item: Id, field: str) -> None:
-    """Refuses an item that no model of this lineage could know: of a model without ids, a code far beyond its own."""
+    """Refuses an item that no model of this lineage could know: in a model without ids, a code far beyond its own."""
     reach = model.item_vocabulary.reach
     if reach is not None and not 0 <= item < reach:  # type: ignore[operator]
         raise Refusal(422, f"a code must be from 0 to {reach - 1}, got {item}", field)
 
 
 def check_reach(model: Recommender, events: list[m.NewEvent]) -> None:
-    """Refuses events that no update would take in: of a model without ids, codes far beyond its own."""
+    """Refuses events that no update would take in: in a model without ids, codes far beyond its own."""
     for name, vocabulary in (("user", model.user_vocabulary), ("item", model.item_vocabulary)):
         if vocabulary.reach is not None:
             largest = vocabulary.reach - 1
@@ -98,7 +98,7 @@ def check_reach(model: Recommender, events: list[m.NewEvent]) -> None:
 
 
 def check_event_values(model: Recommender, values: list[float], field: str, rest: str = "") -> None:
-    """Refuses values that the model could not learn from, naming the first."""
+    """Refuses values that the model could not learn from, and names the first."""
     largest = largest_value(model)
     if not values or (min(values) >= SMALLEST_VALUE and max(values) <= largest):
         return
@@ -110,15 +110,15 @@ def check_event_values(model: Recommender, values: list[float], field: str, rest
 
 
 def parse_path_id(model: Recommender, side: str, text: str, field: str) -> Id:
-    """An id out of a URL, where all is text: the model's type decides."""
+    """Parses an id of a URL, where all is text: the model's type decides."""
     parsed = read_id(text, vocabulary_of(model, side).kind)
     if parsed is None:
-        raise Refusal(422, f"ids are integers here, written plainly and within 64 bits, got {quote_short(text)}", field)
+        raise Refusal(422, f"ids are plain integers of 64 bits here, got {quote_short(text)}", field)
     return parsed
 
 
 def parse_path_text(request: Request) -> str:
-    """The id in a path, as text; bytes that are no text name nothing, nor what is called by what stands for them."""
+    """Returns the id in a path as text; bytes that are no UTF-8 name nothing, nor do their replacement characters."""
     try:
         unquote_to_bytes(request.scope["raw_path"]).decode()
     except UnicodeDecodeError:
@@ -128,7 +128,7 @@ def parse_path_text(request: Request) -> str:
 
 
 def parse_count(request: Request, name: str, default: int, largest: int) -> int:
-    """A number of items out of a URL."""
+    """Parses a number of items in a URL."""
     text = request.query_params.get(name)
     if text is None:
         return default
@@ -138,38 +138,40 @@ def parse_count(request: Request, name: str, default: int, largest: int) -> int:
 
 
 def parse_seq(request: Request) -> int:
-    """The place in the journal that an answer must have taken in; 0 where the request names none."""
+    """Parses the place in the journal that an answer must include; 0 if the request names none."""
     for name, value in request.scope["headers"]:
         if name == SEQ_HEADER:
             text = value.decode("latin-1")
             if not re.fullmatch(r"[0-9]{1,18}", text):
-                raise Refusal(422, f"it must be a seq, as /events answers it, got {quote_short(text)}", "fastrec-seq")
+                raise Refusal(
+                    422, f"it must be a seq from an answer of /events, got {quote_short(text)}", "fastrec-seq"
+                )
             return int(text)
     return 0
 
 
 def refuse_field(message: str) -> Refusal:
-    """A sentence of msgspec's, "Expected `int`, got `str` - at `$.k`", as a refusal of that field."""
+    """Turns a sentence of msgspec, "Expected `int`, got `str` - at `$.k`", into a refusal of that field."""
     said, _, place = message.partition(" - at `")
     field = place.rstrip("`").removeprefix("$").removeprefix(".").removeprefix("[...]") or "body"
     missing = re.search(r"(?:missing required|contains unknown) field `([^`]*)`", said)
-    if missing and missing[1]:  # a field may have no name at all
+    if missing and missing[1]:  # a field may have an empty name
         field = missing[1] if field == "body" else f"{field}.{missing[1]}"
     return Refusal(422, said, field)
 
 
 def refuse_argument(error: Exception) -> Refusal:
-    """A sentence that begins with the name of a field, as a refusal of that field."""
+    """Turns a sentence that begins with the name of a field into a refusal of that field."""
     field, _, _ = str(error).partition(" ")
     return Refusal(422, str(error), field if "[" in field else "body")
 
 
 def quote_short(given: Any) -> str:
-    """An id that is short enough to be said."""
+    """Shortens an id for a message."""
     text = repr(given)
     return text if len(text) <= 60 else text[:57] + "…"
 
 
 def refuse_writing(error: JournalError) -> Refusal:
-    """Why nothing was written: the disk is full, or refuses."""
+    """Returns the refusal for a failed write: the disk is full, or refuses."""
     return Refusal(507 if isinstance(error, JournalDiskFullError) else 503, str(error), **{"retry-after": "5"})

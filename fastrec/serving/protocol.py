@@ -1,4 +1,4 @@
-"""uvicorn's HTTP over a connection: strict about framing, with limits, and answers that leave in one write."""
+"""uvicorn's HTTP protocol, with strict framing, limits, and answers that leave in one write."""
 
 import asyncio
 import contextlib
@@ -16,7 +16,7 @@ from fastrec.serving.whole_request import Begun, WholeRequest, begin, make_scope
 if TYPE_CHECKING:
     from uvicorn._types import ASGI3Application
 
-# Seconds for which a client that was told of the end may take its time to read that and close.
+# The seconds in which a client that was told of the end may read that and close.
 LINGER_SECONDS = 2.0
 
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -24,32 +24,32 @@ Application: TypeAlias = Callable[[Any, Any, Any], Coroutine[Any, None, None]]
 
 
 class WholeAnswers(HttpToolsProtocol):
-    """uvicorn's protocol, given whole heads and bodies that are well framed, and one system call less for each answer.
+    """uvicorn's protocol with complete, well-framed heads and bodies, and one system call less for each answer.
 
-    That is a seventh of a recommendation's time. For `timeout_keep_alive` seconds a client may let the head of a
-    request, or the taking of an answer, wait. What HTTP wants refused is refused in its turn, and the connection ends.
+    That call takes a seventh of a recommendation's time. A client has `timeout_keep_alive` seconds to send the head of
+    a request, or to take an answer. A request that HTTP wants refused is refused in its turn, and the connection ends.
     """
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begins, over a transport that waits for the body."""
+        """Starts, over a transport that waits for the body."""
         super().connection_made(Holding(transport, self.loop))  # type: ignore[arg-type]
-        self._head = bytearray()  # what has come of a head
-        self._left = 0  # of a body of known length
-        self._chunks: Chunks | None = None  # of another body
-        self._size = 0  # of the request
-        self._is_deaf = False  # after the last request
+        self._head = bytearray()  # the received part of a head
+        self._left = 0  # the missing bytes of a body of known length
+        self._chunks: Chunks | None = None  # the decoder of a body of chunks
+        self._size = 0  # the size of the request
+        self._is_deaf = False  # True after the last request
         self._waits_since: float | None = self.loop.time()  # for a head; None while a request is under way
         self._unsent = 0
         self._timer = self.loop.call_later(self.timeout_keep_alive, self._look)
         self._whole_paths: frozenset[bytes] = getattr(self.app, "whole_paths", frozenset())
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The end."""
+        """Ends the protocol."""
         self._timer.cancel()
         super().connection_lost(exc)
 
     def eof_received(self) -> bool:  # type: ignore[override]
-        """The client sends no more: answer what it has asked, where that came as a whole."""
+        """Answers complete requests after the client has stopped sending."""
         asked = self.cycle is not None and not self.cycle.response_complete
         if not asked or self._in_body or self.transport.is_closing():
             return False
@@ -64,7 +64,7 @@ class WholeAnswers(HttpToolsProtocol):
         return self._left > 0 or self._chunks is not None
 
     def data_received(self, data: bytes) -> None:
-        """Takes what has come, as long as it is HTTP and not too much."""
+        """Takes received data, as long as they are HTTP and not too much."""
         rest: bytes | None = data
         try:
             while rest and not self._is_deaf:
@@ -79,13 +79,13 @@ class WholeAnswers(HttpToolsProtocol):
                 self.transport.abort()
 
     def _take_head(self, data: bytes) -> bytes | None:
-        """Adds to a head; returns what follows it, once it is whole."""
+        """Adds to a head; returns the data behind it, once it is complete."""
         known = len(self._head)
         whole: bytes | bytearray = data
         if known:
             self._head += data
             whole = self._head
-        if self._size == 0 and whole[:2] == b"\r\n":  # section 2.2: an empty line ahead of a request
+        if self._size == 0 and whole[:2] == b"\r\n":  # section 2.2: an empty line before a request
             self._size, self._head = 2, bytearray()
             return bytes(whole[2:])
         end = -1 if whole == b"\r" else find_head(whole, known)
@@ -106,14 +106,14 @@ class WholeAnswers(HttpToolsProtocol):
         return rest
 
     def _is_whole(self, head: Head, rest: bytes) -> bool:
-        """Tells whether a request is there with its body, and can be answered before anything else."""
+        """Tells whether a request is complete with its body, and can be answered before anything else."""
         if head.method != b"POST" or head.target not in self._whole_paths:
             return False
         is_free = (self.cycle is None or self.cycle.response_complete) and not self.flow.write_paused
         return is_free and head.length is not None and len(rest) >= head.length
 
     def _answer_whole(self, head: Head, body: bytes) -> None:
-        """Answers a request that is there as a whole: at once, unless the answer has to wait for something."""
+        """Answers a complete request: at once, unless the answer has to wait for something."""
         request = WholeRequest(body, self.server_state.default_headers)
         scope = make_scope(head.method.decode(), head.target.decode(), head.fields, body)
         scope["client"] = self.client
@@ -142,7 +142,7 @@ class WholeAnswers(HttpToolsProtocol):
         self.on_response_complete()
 
     def _take_body(self, data: bytes) -> bytes | None:
-        """Hands a part of a body on; returns what follows the body."""
+        """Passes a part of a body on; returns the data behind the body."""
         rest: bytes | None
         if self._chunks is None:
             content, rest = data[: self._left], data[self._left :]
@@ -165,7 +165,7 @@ class WholeAnswers(HttpToolsProtocol):
         return rest
 
     def _end_message(self) -> None:
-        """A request is there as a whole; what a client sends after its last one is not read (section 9.6)."""
+        """Ends a complete request; what a client sends after its last one is not read (section 9.6)."""
         self._size = 0
         if self.cycle is not None and not self.cycle.keep_alive:
             self._is_deaf = True
@@ -173,17 +173,17 @@ class WholeAnswers(HttpToolsProtocol):
             self._waits_since = self.loop.time()
 
     def on_headers_complete(self) -> None:
-        """A head is there: begin to answer."""
+        """Starts the answer to a complete head."""
         if self.url.startswith(b"//"):
-            self.url = b"http://host" + self.url  # or the first part of the path would be taken for a host
+            self.url = b"http://host" + self.url  # otherwise the first part of the path would be taken for a host
         super().on_headers_complete()
 
     # -- answering
 
     def on_response_complete(self) -> None:
-        """An answer is on its way: begin with the next request, where it is there already.
+        """Starts the next request after an answer, if it has arrived already.
 
-        As uvicorn does it, which would set a timer for each answer.
+        uvicorn does the same, but sets a timer for each answer.
         """
         self.server_state.total_requests += 1
         if self.transport.is_closing():
@@ -193,7 +193,7 @@ class WholeAnswers(HttpToolsProtocol):
         if self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())
             return
-        if not self._in_body:  # who is answered early may still be sending
+        if not self._in_body:  # a client that is answered early may still be sending
             self._waits_since = self.loop.time()
 
     def _refuse(self, fault: Fault) -> None:
@@ -208,7 +208,7 @@ class WholeAnswers(HttpToolsProtocol):
             return
         self.cycle, answer = self._refusing_cycle(), cast("ASGI3Application", Refusing(fault))
         if broken:
-            before.disconnected = True  # it is not answered, or by this
+            before.disconnected = True  # it is not answered, or this is its answer
             before.message_event.set()
         if broken and self.pipeline and self.pipeline[0][0] is before:
             self.pipeline[0] = self.cycle, answer
@@ -236,7 +236,7 @@ class WholeAnswers(HttpToolsProtocol):
 
     @property
     def is_asking(self) -> bool:
-        """Tells whether a request is to be expected: none has come yet, or a part of a head has."""
+        """Tells whether a request is expected: none has come yet, or a part of a head has."""
         return not self.transport.is_closing() and (self.cycle is None or bool(self._head))
 
     def end_soon(self) -> None:
@@ -245,7 +245,7 @@ class WholeAnswers(HttpToolsProtocol):
             self.shutdown()
 
     def _look(self) -> None:
-        """Ends a connection on which nothing goes on."""
+        """Closes an idle connection."""
         left = float(self.timeout_keep_alive)
         unsent = self.transport.get_write_buffer_size()
         if unsent and unsent == self._unsent:
@@ -266,14 +266,14 @@ class Refusing:
     Parameters
     ----------
     fault
-        What is wrong.
+        The fault of the request.
     """
 
     def __init__(self, fault: Fault) -> None:
         self._fault = fault
 
     async def __call__(self, scope: Any, receive: Any, send: Send) -> None:
-        """Answers."""
+        """Sends the error."""
         body = msgspec.json.encode(ErrorAnswer(Problem(self._fault.message), ""))
         headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
         await send({"type": "http.response.start", "status": self._fault.status, "headers": headers})
@@ -281,12 +281,12 @@ class Refusing:
 
 
 class Holding:
-    """A transport that holds what is written back until the next write, or until it is the event loop's turn.
+    """A transport that holds data back until the next write, or until the event loop's next turn.
 
     Parameters
     ----------
     transport
-        What is written to, and does everything else.
+        The transport that gets the data, and does everything else.
     loop
         The event loop that it belongs to.
     """
@@ -299,7 +299,7 @@ class Holding:
         self._closes = False
 
     def write(self, data: bytes) -> None:
-        """Writes now what was held and this, or hold this."""
+        """Writes the held data and these now, or holds these."""
         held, self._held = self._held, None
         if held is None:
             self._held = data
@@ -308,12 +308,12 @@ class Holding:
             self._transport.write(held + data)
 
     def write_now(self, data: bytes) -> None:
-        """Writes what was held and this."""
+        """Writes the held data and these."""
         held, self._held = self._held, None
         self._transport.write(data if held is None else held + data)
 
     def flush(self) -> None:
-        """Writes what is held."""
+        """Writes the held data."""
         held, self._held = self._held, None
         if held is not None:
             self._transport.write(held)
@@ -323,9 +323,9 @@ class Holding:
         return self._closes or self._transport.is_closing()
 
     def close(self) -> None:
-        """Writes what is held and says that this was all; closes when the client does, or soon.
+        """Writes the held data and signals the end; closes when the client does, or soon.
 
-        Closed at once, it would tell a client that is still sending of a broken connection instead (section 9.6).
+        If it closed at once, a client that is still sending would see a broken connection instead (section 9.6).
         """
         if self.is_closing():
             return

@@ -1,4 +1,4 @@
-"""Rate limits: a bucket of tokens for each client, and the requests that find theirs empty are told to come later."""
+"""Rate limits: a bucket of tokens for each client; a request that finds an empty bucket is told to come later."""
 
 import functools
 import math
@@ -13,19 +13,19 @@ from fastrec.serving.asgi import Connection, Receive, Send
 from fastrec.serving.refusal import Refusal
 from fastrec.serving.routes import label_of
 
-# So many clients are remembered; beyond them the one that has not asked for longest is forgotten.
+# The number of clients that are remembered; beyond it, the one idle for longest is forgotten.
 MOST_CLIENTS = 10_000
-# Who watches over the server must be answered.
+# monitoring must always be answered
 FREE_PATHS = frozenset({"/healthz", "/readyz"})
 
 
 class Buckets:
-    """Token buckets: a second's requests may come at once, then each has to wait for its turn.
+    """Token buckets: a second's requests may come at once, and later ones wait for their turn.
 
     Parameters
     ----------
     rate
-        Requests a second.
+        Requests per second.
     most
         The number of buckets that are kept.
     clock
@@ -41,10 +41,10 @@ class Buckets:
     def __init__(self, rate: float, *, most: int = MOST_CLIENTS, clock: Callable[[], float] = time.monotonic) -> None:
         self._rate, self._most, self._clock = rate, most, clock
         self._size = max(1.0, rate)
-        self._levels: OrderedDict[Hashable, tuple[float, float]] = OrderedDict()  # and when each was such
+        self._levels: OrderedDict[Hashable, tuple[float, float]] = OrderedDict()  # tokens, and when
 
     def take(self, client: Hashable) -> float:
-        """Takes a token; 0 if there was one, else the seconds until there is."""
+        """Takes a token; returns 0 if there was one, or the seconds until there is."""
         now = self._clock()
         level, since = self._levels.get(client, (self._size, now))
         level = min(self._size, level + (now - since) * self._rate)
@@ -57,14 +57,14 @@ class Buckets:
 
 
 class Limited(Around):
-    """An application that each client may ask at a certain rate: who has a token by that, others by their address.
+    """A layer that limits the rate of each client, identified by its token, or else by its address.
 
     Parameters
     ----------
     app
-        What answers.
+        The application that answers.
     buckets
-        Of the clients.
+        The buckets of the clients.
     """
 
     def __init__(self, app: Application, buckets: Buckets) -> None:
@@ -90,13 +90,13 @@ class Limited(Around):
         headers = {"retry-after": str(math.ceil(wait)), "x-content-type-options": "nosniff"}
         if server.is_draining:
             headers["connection"] = "close"
-        refusal = Refusal(429, "too many requests: come again after Retry-After seconds", **headers)
+        refusal = Refusal(429, "too many requests: try again after Retry-After seconds", **headers)
         await refuse_error(refusal, server.version)(scope, receive, send)
 
 
 @functools.lru_cache(maxsize=1024)
 def network_of(host: str) -> str:
-    """An address as one client's: of IPv6 the first half, since the other is each client's own to choose.
+    """Returns the network of an address: the first half of an IPv6 address, since a client chooses the other half.
 
     >>> network_of("2001:db8::1") == network_of("2001:db8::2"), network_of("192.0.2.1")
     (True, '192.0.2.1')

@@ -1,4 +1,4 @@
-"""Ids of answers: which of them an event follows, and so which scenario and model it is to the credit of."""
+"""Ids of answers, which credit events to the scenario and the model of the answer that they follow."""
 
 import os
 from typing import NamedTuple
@@ -8,14 +8,14 @@ AT_ONCE = 512
 
 
 class Origin(NamedTuple):
-    """The origin of an answer: its scenario, "" where the request named none, and the model's version."""
+    """The origin of an answer: its scenario, "" if the request named none, and the model's version."""
 
     scenario: str
     version: str
 
 
 def make_recommendation(scenario: str | None, version: str) -> str:
-    """A new id for an answer, which says its origin; the rest is chance, and tells nobody how many answers there are.
+    """Makes an id for an answer, with its origin; the rest is random, and does not reveal the number of answers.
 
     >>> parse_recommendation(make_recommendation("home", "v000007+12"))
     Origin(scenario='home', version='v000007+12')
@@ -37,7 +37,7 @@ def _draw() -> str:
 
 
 def parse_recommendation(given: str) -> Origin | None:
-    """The origin that an id tells; None if it is none of a fastrec server.
+    """Returns the origin in an id; None if no fastrec server made it.
 
     >>> parse_recommendation("5f3a01..v000007"), parse_recommendation("mine")
     (Origin(scenario='', version='v000007'), None)

@@ -1,17 +1,17 @@
-"""An answer that says no."""
+"""`Refusal`: an error that becomes the answer to a request."""
 
 
 class Refusal(Exception):  # noqa: N818  (an answer, not a fault)
-    """A request that gets an error for an answer.
+    """An error that becomes the answer to a request.
 
     Parameters
     ----------
     status
-        Of HTTP.
+        The HTTP status.
     message
-        What was given, what is wanted, what to do.
+        The message: the given value, the wanted one, and the remedy.
     field
-        Where in the request.
+        The field of the request.
     headers
         More headers of the answer.
     """

@@ -13,25 +13,26 @@ from fastrec.serving.server import Server
 
 _UNKNOWN = {404: "Unknown user, with on_unknown=error"}
 _TOO_MUCH = {413: "The body is too large", 408: "The body did not come in time"}
-_LATER = {429: "Too much waits: come again after Retry-After seconds", 503: "Not ready, or the disk refuses"}
-_UNLIKE = {404: "Unknown item", 409: "Only its users could tell, whom the model does not keep"}
+_LATER = {429: "Too much waits: try again after Retry-After seconds", 503: "Not ready, or the disk refuses"}
+_UNLIKE = {404: "Unknown item", 409: "The model needs users to compare items, and keeps none"}
 _PRIVATE = {
     401: "The token is missing or wrong",
-    403: "The token is not for this, or there is none, or a page of another site asks",
+    403: "The token lacks the scope, or is missing, or a page of another site asks",
 }
 _WRITING = _PRIVATE | {409: "There is no journal", 507: "The disk is full"}
 
 _WORK = _PRIVATE | {
-    409: "There is nothing to make models of or to publish them in, the model is of no kind that is made anew so, or "
-    "another process makes the models",
-    429: "Another piece of work goes on: come again after Retry-After seconds",
+    409: "No journal or no folder of versions, a model that cannot be made again, or another process makes the models",
+    429: "Another piece of work is running: try again after Retry-After seconds",
     503: "Not ready, or the disk, the journal or the store refuses",
     507: "The disk is full",
 }
 
 _LIMIT = Parameter("limit", "How many.", m.LARGEST_SEARCH)
 _SEQ = Parameter(
-    "fastrec-seq", "The answer has the events up to this seq, as another server has told it, or is 503.", place="header"
+    "fastrec-seq",
+    "The answer counts the events up to this seq, which another server reported; otherwise it is 503.",
+    place="header",
 )
 _ITEM = Parameter("id", "The item's id.", required=True, place="path")
 _USER = Parameter("id", "The user's id.", required=True, place="path")
@@ -44,7 +45,7 @@ async def show_description(server: Server, request: Request) -> Response:
 
 
 async def list_methods(server: Server, request: Request) -> Response:
-    """OPTIONS *: the methods that there are."""
+    """OPTIONS *: the methods of the server."""
     return Response(status_code=204, headers={"allow": ", ".join(sorted({"HEAD", *(one.method for one in ROUTES)}))})
 
 
@@ -53,9 +54,8 @@ ROUTES = (
         "POST", "/recommend", recommending.recommend, Scope.read, by_user=True,
         description=Description(
             "The best items for one user", m.RecommendAnswer, _UNKNOWN | _TOO_MUCH | _LATER | _PRIVATE,
-            "For a user that the model knows or who has had events since, for a history given in the request, or for a "
-            "user with what is in the cart. "
-            "Events that were acknowledged before the request are taken into account.",
+            "For a known user, for a history in the request, or for a user with the present visit. "
+            "All events acknowledged before the request count.",
             m.RecommendRequest, parameters=[_SEQ],
         ),
     ),
@@ -63,7 +63,7 @@ ROUTES = (
         "POST", "/batch", recommending.recommend_batch, Scope.read,
         description=Description(
             "The best items for many users", m.BatchAnswer, _UNKNOWN | _TOO_MUCH | _LATER | _PRIVATE,
-            "In one request, at a fraction of the cost.",
+            "One request for many users, at a fraction of the cost.",
             m.BatchRequest, parameters=[_SEQ],
         ),
     ),
@@ -71,9 +71,10 @@ ROUTES = (
         "POST", "/events", events.append_events, Scope.write,
         description=Description(
             "Tell what users did", m.EventsAnswer, _TOO_MUCH | _LATER | _WRITING,
-            "Answered once the events are on disk: all of them or none. An event with an id counts once, however often "
-            "it is sent. Unknown users and items are taken: the users are answered at once, the items from the next "
-            "model on.",
+            "The answer comes once the events are on disk: all of them or none. An event with an id "
+            "counts once, however often "
+            "it is sent. Unknown users and items are accepted: users get answers at once, items are "
+            "recommended from the next model on.",
             m.EventsRequest,
         ),
     ),
@@ -90,14 +91,14 @@ ROUTES = (
         "POST", "/similar", items.list_similar_to_cart,
         description=Description(
             "The items nearest to some together", m.SimilarAnswer, _UNLIKE | _TOO_MUCH | _LATER,
-            "To a cart, say: their similarities to each of its items are added up.",
+            "For a cart, for example: the similarities to each of its items are added up.",
             m.SimilarRequest,
         ),
     ),
     Endpoint(
         "GET", "/items", items.list_items,
         description=Description(
-            "Items by title or id", m.ItemsAnswer, _LATER, "The most popular ones, without a search.",
+            "Items by title or id", m.ItemsAnswer, _LATER, "Without a search, the most popular items.",
             parameters=[Parameter("search", "A part of the title."), _LIMIT],
         ),
     ),
@@ -112,8 +113,8 @@ ROUTES = (
         "PUT", "/items/{id}", items.put_item, Scope.write,
         description=Description(
             "Hide an item, show it, or say its facts", m.ItemAnswer, _TOO_MUCH | _LATER | _WRITING,
-            "On disk when this is answered, and so at once in every answer of every worker, for all models to come. An "
-            "item that the model does not know waits with its facts for the model that does.",
+            "The update is on disk when this is answered. It acts at once in every worker, and for "
+            "all later models. An item unknown to the model waits with its facts for the next one.",
             m.ItemRequest, parameters=[_ITEM],
         ),
     ),
@@ -121,7 +122,7 @@ ROUTES = (
         "DELETE", "/items/{id}", items.delete_item, Scope.write,
         description=Description(
             "Remove an item", m.RemovedAnswer, {404: "Unknown item"} | _LATER | _WRITING,
-            "Facts and all, until it is put again. Histories of users still name it.", parameters=[_ITEM],
+            "Removes it with its facts, until it is put again. Histories of users still name it.", parameters=[_ITEM],
         ),
     ),
     Endpoint(
@@ -142,8 +143,8 @@ ROUTES = (
         "DELETE", "/users/{id}", users.delete_user, Scope.admin,
         description=Description(
             "Forget a user", m.DeletedAnswer, _LATER | _WRITING,
-            "The user's events are gone from the journal and its disk when this is answered, and no answer uses the "
-            "user's history any more. A model file has it until the next model is made.",
+            "When this is answered, the user's events are gone from the journal and its disk, and no "
+            "answer uses the user's history. A model file keeps it until the next model is made.",
             parameters=[_USER],
         ),
     ),
@@ -166,22 +167,22 @@ ROUTES = (
         "POST", "/admin/checkpoint", admin.make_checkpoint, Scope.admin,
         description=Description(
             "Update the model's items now", m.WorkAnswer, _WORK,
-            "Takes the events since the last model into the model itself and publishes it, as --checkpoint-every does.",
+            "Takes the events since the last model into the model and publishes it, as --checkpoint-every does.",
         ),
     ),
     Endpoint(
         "POST", "/admin/refit", admin.refit, Scope.admin,
         description=Description(
             "Fit the model anew now", m.WorkAnswer, _WORK,
-            "To all data and the events since, and publishes it, as --refit-every does. The old model answers "
-            "meanwhile; the answer comes when the new one is served.",
+            "Fits the model again to all data and events, and publishes it, as --refit-every does. "
+            "The old model answers meanwhile; the answer comes when the new one is served.",
         ),
     ),
     Endpoint(
         "POST", "/admin/reload", admin.reload, Scope.admin,
         description=Description(
             "Take the newest published model now", m.WorkAnswer, _PRIVATE | {429: _WORK[429], 503: "Not ready"},
-            "As every worker does it each second.",
+            "Every worker does this each second.",
         ),
     ),
     Endpoint("GET", "/openapi.json", show_description),
@@ -196,7 +197,7 @@ _FIRST_PARTS = {one.path.split("/")[1] for one in ROUTES if one.path not in ("/"
 
 
 def label_of(path: str) -> str:
-    """A path as metrics and logs know it: few of them, whatever is asked for, and no ids.
+    """Returns a path in the form of metrics and logs: few different ones, and no ids.
 
     >>> label_of("/users/42"), label_of("/wp-login.php"), label_of("/")
     ('/users', 'other', '/')
@@ -206,7 +207,7 @@ def label_of(path: str) -> str:
 
 
 def table_of_scopes() -> str:
-    """The table as the docs have it: first what needs a token."""
+    """Returns the scopes as a table for the docs: first the endpoints that need a token."""
     routes = sorted(ROUTES, key=lambda one: one.scope is None)
     rows = [(f"`{one.method} {one.path}`", _name_scope(one)) for one in routes]
     return "\n".join(["| request | scope |", "|---|---|", *(f"| {name} | {said} |" for name, said in rows)])

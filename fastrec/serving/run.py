@@ -1,4 +1,4 @@
-"""Starting a server: settings checked, the first version published, workers started."""
+"""Starts a server: checks the settings, publishes the first version, starts workers."""
 
 import logging
 import os
@@ -23,7 +23,7 @@ from fastrec.serving.worker import run_worker
 
 log = logging.getLogger(__name__)
 
-# BLAS asks for these when it is loaded, which a worker does before any of our code could tell it.
+# BLAS reads these when a worker loads it, before any of our code could set a limit.
 BLAS_VARIABLES = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 OPTIONS: Mapping[str, Any] = {
     "http": WholeAnswers,
@@ -47,41 +47,44 @@ def run_server(
     workers: int = 1,
     token_file: Path | None = None,
 ) -> None:
-    """Serves until SIGTERM or Ctrl-C; then what waits is answered, and the journal is written out.
+    """Serves until SIGTERM or Ctrl-C; then waiting requests are answered, and the journal is written out.
 
     Parameters
     ----------
     settings
-        How to serve.
+        The settings of the server.
     versions
-        The address at which to publish the settings' model, where that is a file, and the models that are made of it.
+        The address at which to publish new models, and first the settings' model if that is a file.
     port
-        Where to listen.
+        The port to listen on.
     workers
-        How many processes.
+        The number of processes.
     token_file
-        A file with tokens, as `read_tokens` reads it; else those of the environment are used, if there are any.
+        A file with tokens, as `read_tokens` reads it; by default the tokens of the environment.
 
     Raises
     ------
     ValueError
-        If the settings do not go together: events taken from other machines need a token, new models a folder.
+        If the settings are inconsistent: events from other machines need a token, new models a folder.
     """
     check_mode(settings.mode)
     check_models(settings, versions)
     source = settings.model if versions is None else publish_first(settings, versions)
     if settings.makes_models and not is_published(source):
-        raise ValueError("new models need a folder to be published in: give --versions FOLDER")
+        raise ValueError("new models need a folder for versions: give --versions FOLDER")
     if settings.makes_models and settings.journal is None:
-        raise ValueError("new models are made of events: give --journal FILE")
+        raise ValueError("new models are made from events: give --journal FILE")
     tokens = read_tokens(token_file)
     if settings.journal is not None and not tokens and not is_loopback(settings.host):
         raise ValueError(
-            f"on {settings.host} anybody could write and delete events: give --token-file, or set FASTREC_TOKEN, or "
-            "listen on 127.0.0.1"
+            f"on {settings.host} anybody could write and delete events: give --token-file, set "
+            "FASTREC_TOKEN, or listen on 127.0.0.1"
         )
     if is_short(tokens):
-        log.warning("a token of fewer than %d signs can be guessed: openssl rand -hex 32 makes one", SHORTEST_ADVISED)
+        log.warning(
+            "a token of fewer than %d characters can be guessed: openssl rand -hex 32 makes a safe one",
+            SHORTEST_ADVISED,
+        )
     settings = replace(settings, model=source, tokens=tokens)
     for name in BLAS_VARIABLES:
         os.environ.setdefault(name, "1")
@@ -93,22 +96,22 @@ def run_server(
 
 
 def check_models(settings: Settings, versions: str | None) -> None:
-    """Refuses several models that cannot be told apart, or of which new ones would be made."""
+    """Refuses several models with equal names, or of which new ones would be made."""
     names = [name_model(model) for model in (settings.model, *settings.beside)]
     if len(settings.shares) != len(names):
-        raise ValueError(f"{len(names)} models need so many shares (--share 0.9,0.1), got {len(settings.shares)}")
+        raise ValueError(f"{len(names)} models need as many shares (--share 0.9,0.1), got {len(settings.shares)}")
     Shares(settings.shares)
     if len(set(names)) < len(names):
-        raise ValueError(f"models that are served at once need names of their own, got {', '.join(names)}")
+        raise ValueError(f"models that are served together need different names, got {', '.join(names)}")
     if settings.beside and (settings.makes_models or versions is not None):
         raise ValueError(
-            "of several models at once none is made anew: leave out --versions and the options of the schedule, and "
-            "publish new ones from elsewhere"
+            "a server of several models makes no new ones: leave out --versions and the options of "
+            "the schedule, and publish new models from elsewhere"
         )
 
 
 def run_workers(settings: Settings, options: Mapping[str, Any], n_workers: int) -> int:
-    """Serves by several processes; returns the exit code."""
+    """Serves with several processes; returns the exit code."""
     shared = tempfile.mkdtemp(prefix="fastrec-metrics-")
     os.environ[SHARED_FOLDER] = shared
     try:
@@ -119,7 +122,7 @@ def run_workers(settings: Settings, options: Mapping[str, Any], n_workers: int) 
 
 
 def publish_first(settings: Settings, address: str) -> str:
-    """The address of the versions; the settings' model becomes their first, if there is none."""
+    """Returns the address of the versions; the settings' model becomes the first version if there is none."""
     from fastrec.online.versions import load_published
 
     versions = open_versions(address, cache=settings.cache, mode=settings.mode)
@@ -127,5 +130,5 @@ def publish_first(settings: Settings, address: str) -> str:
         published = load_published(settings.model)
         versions.publish(published.model, marks=published.marks)
     else:
-        log.warning("%s has %s already: that is served, and not %s", address, versions.current(), settings.model)
+        log.warning("%s already has %s, which is served instead of %s", address, versions.current(), settings.model)
     return address

@@ -1,4 +1,4 @@
-"""Scenarios: requests by name, from a file: what a request does not say is what its scenario says."""
+"""Scenarios: named requests of a file, which fill in the fields that a request leaves out."""
 
 import json
 import re
@@ -20,20 +20,20 @@ _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 class Scenario(m.ListRequest, kw_only=True):
-    """The fields that a scenario may say."""
+    """The fields that a scenario may set."""
 
     exclude_seen: bool = True
     explain: bool = False
 
 
 def read_scenarios(path: Path) -> Scenarios:
-    """The scenarios of a file: of JSON, where its name ends so, else of TOML; a table of fields for each name.
+    """Reads the scenarios of a file, JSON by its ending or TOML: a table of fields for each name.
 
     Raises
     ------
     ValueError
-        If the file is neither, a name is not made of letters, digits, "-" and "_", or a field is no field of a
-        request: the message names the scenario and the field.
+        If the file is neither, a name does not consist of letters, digits, "-" and "_", or a request has no such field;
+        the message names scenario and field.
     """
     text = path.read_text(encoding="utf-8")
     try:
@@ -55,16 +55,16 @@ def _check_scenario(where: str, name: str, table: Any) -> None:
     except msgspec.ValidationError as error:
         raise ValueError(f"{where}: {error}") from None
     if scenario.scenario is not None:
-        raise ValueError(f"{where}: a scenario names no other one")
+        raise ValueError(f"{where}: a scenario cannot name another one: leave out scenario")
 
 
 def complete(scenarios: Scenarios, name: str, raw: bytes, kind: type[Body]) -> Body:
-    """The request of a body with what its scenario says of the fields that it does not name.
+    """Completes the request of a body with its scenario's values of missing fields.
 
     Raises
     ------
     Refusal
-        Where there is no such scenario, or what it says does not go with the request.
+        If there is no such scenario, or it does not fit the request.
     """
     if name not in scenarios:
         known = ", ".join(sorted(scenarios)) or "none: give --scenarios FILE"

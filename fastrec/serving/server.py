@@ -1,4 +1,4 @@
-"""`Server`: a worker's model and journal, from the loading to the end."""
+"""`Server`: a worker's model and journal, from loading to the end."""
 
 import asyncio
 import contextlib
@@ -30,9 +30,9 @@ from fastrec.serving.warming import SLOW_SECONDS, measure_pace, warm_up
 
 log = logging.getLogger("uvicorn.error")
 
-# A snapshot further behind than this catches up on a thread, so that other requests need not wait for it.
+# A snapshot that is further behind catches up on a thread, so that other requests need not wait.
 FAR_BEHIND = 2000
-# So long a request waits for events that another server has acknowledged.
+# The seconds that a request waits for events that another server has acknowledged.
 HEAR_SECONDS = 2.0
 
 
@@ -42,11 +42,11 @@ class Server:
     Parameters
     ----------
     settings
-        How to serve.
+        The settings of the server.
     beside
-        Servers of more models, which begin and end with this one.
+        Servers of more models, which start and stop with this one.
     metrics
-        What it counts with; None: it has metrics of its own.
+        The metrics; None: the server has its own.
     """
 
     def __init__(self, settings: Settings, beside: "Sequence[Server]" = (), metrics: Metrics | None = None) -> None:
@@ -60,18 +60,18 @@ class Server:
         self.bodies = BodyReader(settings.largest_body, settings.body_seconds, self.line, settings.scenarios)
         self.is_draining = False
         self.is_working = False
-        """Whether a piece of an operator's work goes on."""
+        """Whether work of an operator is running."""
         self.is_local = is_loopback(settings.host)
         self.access = Access(settings.tokens, self.is_local)
         self._slow: weakref.WeakSet[Recommender] = weakref.WeakSet()
 
     @contextlib.asynccontextmanager
     async def lifespan(self, app: Any) -> AsyncIterator[None]:
-        """Loads on a thread, answering /healthz meanwhile; at the end let the journal write what waits."""
+        """Loads on a thread, answering /healthz meanwhile; at the end lets the journal write the waiting events."""
         threadpool_limits(1, user_api="blas")  # a small product on two threads waits for the busier one
         loading = threading.Thread(target=self._load, name="fastrec-load", daemon=True)
         loading.start()
-        if self.metrics.shared:  # beside other workers none takes requests that those could answer already
+        if self.metrics.shared:  # with other workers, no worker takes requests that those could answer already
             await asyncio.to_thread(loading.join)
         watching = asyncio.create_task(self._watch())
         try:
@@ -90,14 +90,14 @@ class Server:
             check_plan(self.settings, updater.snapshot.model)
             self.updater = updater
             self.metrics.took_model("start")
-            gc.freeze()  # what is loaded stays: the collector need not walk through it under load
+            gc.freeze()  # loaded objects stay: the collector need not visit them under load
         except Exception as error:
             log.error("cannot serve %s: %s: %s", self.settings.model, type(error).__name__, error)
             if self.journal is not None:
                 self.journal.close()
-            end_in_failure()  # nothing would mend it here; who started the process can start it again
+            end_in_failure()  # the process cannot repair this; whoever started it can start it again
         finally:
-            gc.enable()  # which `worker` has switched off
+            gc.enable()  # `worker` has switched it off
 
     def _open_journal(self) -> EventLog | None:
         settings = self.settings
@@ -117,8 +117,8 @@ class Server:
             self.journal,
             policy=settings.duplicates,
             prepare=self._prepare,
-            # A file alone may be written over by who knows no better: one worker, with whom none would share it, reads
-            # it into memory of its own.
+            # A single file may be overwritten in place. One worker, which shares it with nobody, reads it into its own
+            # memory.
             mapped=bool(self.metrics.shared),
             new_users=settings.new_users,
             new_items=settings.new_items,
@@ -133,7 +133,7 @@ class Server:
         return open_versions(settings.model, cache=settings.cache, mode=settings.mode)
 
     def _prepare(self, snapshot: Snapshot) -> None:
-        """Asks a new model everything once, before anybody else does, and remembers whether it is a slow one."""
+        """Asks a new model everything once, before the first request, and records whether it is slow."""
         warm_up(snapshot)
         if measure_pace(snapshot) > SLOW_SECONDS:
             self._slow.add(snapshot.model)
@@ -146,7 +146,7 @@ class Server:
             self.journal.close()
 
     async def _watch(self) -> None:
-        """Takes newer models as they come; makes them, where nobody else does."""
+        """Loads newer models as they come; makes them, if no other process does."""
         while True:
             await asyncio.sleep(self.settings.watch_seconds)
             self.metrics.count_observed()
@@ -158,29 +158,29 @@ class Server:
                     self.metrics.took_model("loaded")
                     log.info("serving %s", updater.snapshot.version)
                 if self.journal is not None:
-                    self.journal.last_seq()  # an error where it is out of reach
+                    self.journal.last_seq()  # an error if it cannot be reached
                     if updater.problem is not None:
-                        await self.snapshot()  # what could not be read may be read again, though nobody asks
+                        await self.snapshot()  # an unreadable journal may be readable again, even if nobody asks
                 await asyncio.to_thread(self.leading.look, updater)
                 updater.tell("watching", None)
             except Exception as error:
                 updater.tell("watching", f"{type(error).__name__}: {error}")
 
     def begin_to_drain(self) -> None:
-        """From now on each answer is the last one on its connection, and /readyz says that others should be asked."""
+        """Begins to drain: each answer closes its connection, and /readyz sends clients elsewhere."""
         for server in (self, *self.beside):
             server.is_draining = True
 
     def snapshot_now(self) -> Snapshot:
-        """The snapshot as it is."""
+        """The present snapshot."""
         if self.updater is None:
             raise Refusal(503, "the model is being loaded", **{"retry-after": "1"})
         return self.updater.snapshot
 
     async def snapshot(self, wanted: int = 0, *, wait: bool = True) -> Snapshot:
-        """The snapshot with every event that this server knows of, those up to a place among them, or a refusal.
+        """Returns the snapshot with every event that this server knows, up to a given place at least, or a refusal.
 
-        With `wait` False it is the snapshot of a moment ago where another thread is taking events in.
+        With `wait` False it is the previous snapshot while another thread is taking events in.
         """
         snapshot = self.snapshot_now()
         updater, journal = self.updater, self.journal
@@ -192,23 +192,23 @@ class Server:
                 snapshot = await self._catch_up(updater, journal, wait)
                 updater.tell("reading", None)
             except JournalError as error:
-                # Better an answer without the newest events than none.
+                # An answer without the newest events is better than none.
                 updater.tell("reading", str(error))
         if snapshot.seq < wanted:
-            said = f"here are the events up to {snapshot.seq} alone, and those up to {wanted} are asked for"
+            said = f"this server has the events up to {snapshot.seq}, and those up to {wanted} are asked for: try again"
             raise Refusal(503, said, "fastrec-seq", **{"retry-after": "1"})
         return snapshot
 
     @staticmethod
     async def _hear_of(journal: EventLog, wanted: int) -> None:
-        """Waits until the journal is known to go as far as that, but not for long."""
+        """Waits until the journal is known to reach a place, but not for long."""
         end = time.monotonic() + HEAR_SECONDS
         while journal.last_seq() < wanted and time.monotonic() < end:
             await asyncio.sleep(0.002)
 
     @staticmethod
     async def _catch_up(updater: Updater, journal: EventLog, wait: bool) -> Snapshot:
-        """The snapshot with every entry that is known of."""
+        """Returns the snapshot with every known entry."""
         snapshot = updater.snapshot
         behind = journal.last_seq() - snapshot.seq
         if not behind:
@@ -219,7 +219,7 @@ class Server:
         return await asyncio.to_thread(lambda: updater.catch_up(wait=wait)) or snapshot
 
     def name_answer(self, scenario: str | None, version: str) -> str:
-        """The id of an answer with recommendations, which is counted for its scenario."""
+        """Returns the id of an answer with recommendations, and counts the answer for its scenario."""
         if scenario is not None:
             self.metrics.recommendations.labels(scenario).inc()
         return make_recommendation(scenario, version)
@@ -232,11 +232,11 @@ class Server:
         return self.journal
 
     def is_slow(self, model: Recommender) -> bool:
-        """Tells whether a question to the model takes so long that others would wait for it."""
+        """Tells whether a question to the model takes so long that other requests would wait for it."""
         return model in self._slow
 
     def tell(self, what: str, problem: str | None) -> None:
-        """Notes a problem that /readyz then says, or that it is over."""
+        """Records a problem, which /readyz then reports, or its end."""
         if self.updater is not None:
             self.updater.tell(what, problem)
 

@@ -1,4 +1,4 @@
-"""Settings of a server."""
+"""The settings of a server."""
 
 import re
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from typing import Any
 from fastrec.online.plan import SchedulePlan
 from fastrec.permissions import PRIVATE
 
-# Where the metrics of several workers are; the name is prometheus-client's.
+# The folder for the metrics of several workers; prometheus-client chose the name.
 SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 
 
@@ -24,47 +24,46 @@ class Settings(SchedulePlan):
     beside
         More models, which follow the same journal and answer a share of the users each.
     shares
-        The part of the users for `model` and for each of those beside it.
+        The part of the users for `model` and for each model in `beside`.
     share_key
-        Another key chooses other users.
+        The key of the random choice of users for shares.
     journal
-        The address of the events, as `fastrec.online.open_log` takes it; None serves a model that does not change by
-        events.
+        The address of the events, as `fastrec.online.open_log` takes it; None serves a model without events.
     cache
-        The folder of this machine for versions that are downloaded from a store; None: one in the user's cache folder.
+        The folder of this machine for versions downloaded from a store; None: one in the user's cache folder.
     host
-        Where it listens.
+        The host to listen on.
     tokens
-        What must be sent as ``Authorization: Bearer …``: up to two tokens for each of the scopes "read", "write" and
-        "admin". None at all: asks for none where only this machine reaches the server, and neither writes nor shows
-        anything of users where others do.
+        The tokens, sent as ``Authorization: Bearer …``: up to two for each of the scopes "read", "write" and "admin".
+        Without tokens, a server that only this machine reaches asks for none; a server that others reach neither writes
+        nor shows data of users.
     on_unknown : {"popular", "error"}
-        What a request about an unknown id gets that does not say: what is popular (unknown items are left out), or an
-        error.
+        The default answer to unknown ids: popular items (unknown items are left out), or an error.
     duplicates : {"sum", "last", "max"} or None
-        What several events of one user and item add up to; None: the last counts for models of ratings, else their sum.
+        The policy to merge several events of one user and item; None: the last one for models of ratings, otherwise the
+        sum.
     checkpoint_every, refit_every, refit_share, refit_drift
         As in `fastrec.online.SchedulePlan`; for a folder of versions.
     largest_body
-        Bytes that a request may have.
+        The maximum number of bytes of a request.
     largest_queue
         Events that may wait for the disk, before writers are told to wait (429).
     body_seconds
-        How long a client may take to send a body.
+        The seconds in which a client must send a body.
     watch_seconds
-        How often the model file is looked at; a newer one is taken.
+        The seconds between checks for a newer model file.
     access_log
-        A file to which each request adds a line of JSON; "-" is standard output, None no log.
+        A file for a line of JSON per request; "-" is standard output, None no log.
     rate_limit
-        Requests a second that each token or address may send to each worker; None: any number.
+        Requests per second that each token or address may send to each worker; None: any number.
     drain
-        For how many seconds requests are still taken once it is to end.
+        The seconds after SIGTERM in which requests are still accepted.
     mode
-        The permissions of the files that it makes.
+        The permissions of the files that the server makes.
     skip_damaged
-        Whether damaged events of the journal are left out, where it would else not begin.
+        Whether to leave out damaged events of the journal, which would otherwise keep the server from starting.
     scenarios
-        What requests by the name of a scenario say where they say nothing themselves, as `read_scenarios` reads it.
+        The named requests that fill in missing fields, from `read_scenarios`.
     new_users, new_items, support, force
         As in `fastrec.online.Updater`.
 
@@ -101,7 +100,7 @@ class Settings(SchedulePlan):
 
 
 def name_model(address: str) -> str:
-    """The name of a model among those that are served at once.
+    """Returns the name of a model among those that are served together.
 
     >>> name_model("models/als.fastrec"), name_model("s3://shop/models/")
     ('als', 'models')

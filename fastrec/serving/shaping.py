@@ -1,4 +1,4 @@
-"""`Shaping`: a list as a request wants it: by conditions, boosts, diversity, caps and pins."""
+"""`Shaping`: a list shaped by a request: by conditions, boosts, diversity, caps and pins."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -20,30 +20,30 @@ from fastrec.serving import messages as m
 from fastrec.serving.parsing import check_types, decode, encode, known_codes, list_recommended
 from fastrec.serving.refusal import Refusal
 
-# Candidates among which diversity and caps choose: at first, at most for diversity, and for all rows of a batch.
+# The numbers of candidates for diversity and caps: at first, at most for diversity, and for all rows of a batch.
 CANDIDATES, MOST_DIVERSE, ROOM = 100, 1000, 4_000_000
 
 Mask: TypeAlias = NDArray[np.bool_]
-# Gives the best so many items of each row, within a mask.
+# a function that returns the given number of best items of each row, within a mask
 Ask: TypeAlias = Callable[[int, Mask | None], TopK]
 Row = TypeVar("Row")
 
 
 class BoostedItems(NamedTuple):
-    """Items whose scores are changed."""
+    """Items whose scores a boost changes."""
 
     mask: Mask
     factor: float
     add: float
 
     def apply(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The changed scores: a factor above 1 raises negative ones, too."""
+        """Returns the changed scores: a factor above 1 raises even negative ones."""
         scaled = np.where(scores >= 0, scores * self.factor, scores / self.factor)
         return (scaled + self.add).astype(np.float32)
 
 
 class Cap(NamedTuple):
-    """The most items of a list that may have one label."""
+    """The maximum number of a list's items with the same label."""
 
     labels: CodeMatrix
     most: int
@@ -56,15 +56,15 @@ class Shaping:
     Parameters
     ----------
     n_items
-        Of the model.
+        The number of the model's items.
     within
         The items that may be chosen; None: all.
     boosts, diversity, caps
-        What changes scores, orders the list anew, and cuts it, in this order.
+        The changes of scores, of the order, and of the length, applied in this order.
     pins
         Items by their positions, the first being 1.
     pinned
-        The codes of those that the model knows.
+        The codes of the pinned items that the model knows.
     """
 
     n_items: int
@@ -76,7 +76,7 @@ class Shaping:
     pinned: tuple[int, ...] = ()
 
     def answer(self, ask: Ask, k: int) -> TopK:
-        """The best of each row, as many as there is room for beside the pins."""
+        """Returns the best items of each row, as many as there is room for besides the pins."""
         wanted = max(1, k - len(self.pins))
         if self.diversity is None and not self.caps:
             return self._boosted(ask, wanted)
@@ -95,7 +95,7 @@ class Shaping:
             length = min(most, 4 * length)
 
     def _boosted(self, ask: Ask, length: int) -> TopK:
-        """The best by the changed scores: the best of the items that are changed alike, for each such group."""
+        """Returns the best items by changed scores: the best of each group of items with the same boosts."""
         if not self.boosts:
             return ask(length, self.within)
         parts = [(ask(length, mask), boosts) for mask, boosts in self._groups()]
@@ -107,7 +107,7 @@ class Shaping:
         return parts[0][0].replaced(np.take_along_axis(codes, order, 1), np.take_along_axis(scores, order, 1))
 
     def _groups(self) -> Iterator[tuple[Mask, list[BoostedItems]]]:
-        """The items that the same boosts change."""
+        """Yields the groups of items with the same boosts."""
         numbers = np.zeros(self.n_items, np.int64)
         for place, boost in enumerate(self.boosts):
             numbers |= boost.mask.astype(np.int64) << place
@@ -117,7 +117,7 @@ class Shaping:
             yield mask if self.within is None else mask & self.within, boosts
 
     def _capped(self, top: TopK, k: int) -> TopK:
-        """The first of each row that all caps together allow, the pins counted first."""
+        """Returns the first items of each row that all caps together allow, after the pins."""
         if not top.valid.any():
             return top.replaced(top.codes[:, :k], top.scores[:, :k])
         listed = np.unique(np.concatenate([top.codes[top.valid], np.array(self.pinned, np.int32)]))
@@ -132,7 +132,7 @@ class Shaping:
         return top.replaced(codes, cut.scores)
 
     def with_pins(self, rows: list[Row], make: Callable[[Id], Row], k: int) -> list[Row]:
-        """A list with the pins at their positions; behind the others, where these are fewer."""
+        """Returns a list with the pins at their positions; surplus pins follow a short list."""
         if not self.pins:
             return rows
         others = iter(rows[: k - len(self.pins)])
@@ -141,7 +141,7 @@ class Shaping:
 
 
 def list_shaped(items: Items, top: TopK, shaping: Shaping, k: int) -> list[m.Recommended]:
-    """The first row of a result with the pins in it."""
+    """Returns the first row of a result with the pins in it."""
     rows = list_recommended(items, top.codes[0], top.scores[0])
     return shaping.with_pins(rows, lambda item: m.Recommended(item, 0.0, items.title_of(item), pinned=True), k)
 
@@ -154,14 +154,14 @@ def _rescore(top: TopK, boosts: list[BoostedItems]) -> NDArray[np.float32]:
 
 
 def is_quick(snapshot: Snapshot, asked: m.ListRequest) -> bool:
-    """Tells whether nobody would wait for the wishes of a request: there are none, or pins, or a mask that is kept."""
+    """Tells whether the wishes of a request are quick: there are none, or only pins, or a cached mask."""
     if asked.boosts is not None or asked.mmr is not None or asked.caps is not None:
         return False
     return asked.where is None or snapshot.items.is_ready(asked.where)
 
 
 def read_shaping(snapshot: Snapshot, asked: m.ListRequest, policy: str, unknown: list[Id]) -> Shaping:
-    """The wishes of a request, checked; unknown items that it pins are added to `unknown`, or refused."""
+    """Reads and checks the wishes of a request; unknown pinned items are added to `unknown`, or refused."""
     items = snapshot.items
     try:
         within = None if asked.where is None else items.select(asked.where)
@@ -206,7 +206,7 @@ def _read_diversity(snapshot: Snapshot, asked: m.Diversity) -> MMR:
 
 
 def _read_pins(snapshot: Snapshot, asked: m.ListRequest, policy: str, unknown: list[Id]) -> dict[int, Id]:
-    """The items that are pinned by their positions; hidden ones are not among them."""
+    """Returns the pinned items by their positions, without hidden ones."""
     given = asked.pins or []
     check_types(snapshot.model, "items_", [pin.item for pin in given], "pins", ".item")
     pins: dict[int, Id] = {}
@@ -225,7 +225,7 @@ def _read_pins(snapshot: Snapshot, asked: m.ListRequest, policy: str, unknown: l
 
 
 def read_filters(model: Recommender, asked: m.ListRequest, policy: str, unknown: list[Id]) -> dict[str, Any]:
-    """The items that a request allows and denies, as options of a question."""
+    """Returns the allowed and denied items of a request, as options of a question."""
     filters: dict[str, Any] = {}
     for name in ("allow", "deny"):
         given = getattr(asked, name)
@@ -236,7 +236,7 @@ def read_filters(model: Recommender, asked: m.ListRequest, policy: str, unknown:
 
 
 def mask_of_filters(model: Recommender, filters: Mapping[str, list[Id]]) -> Mask | None:
-    """The items that `read_filters` leaves; None if it leaves all."""
+    """Returns the mask of the items that `read_filters` leaves; None if it leaves all."""
     if not filters:
         return None
     n = model.n_features_in_

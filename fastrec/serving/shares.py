@@ -1,4 +1,4 @@
-"""Several models at once: each user's questions go to one of them, by a hash of the user."""
+"""Several models at once: a hash of the user chooses the model that answers."""
 
 import hashlib
 import itertools
@@ -16,14 +16,14 @@ class Shares:
     Parameters
     ----------
     shares
-        Of each model; 1 in all.
+        The share of each model, with sum 1.
     key
-        Another key is another choice of users.
+        The key of the random choice of users.
 
     Raises
     ------
     ValueError
-        If a share is below 0, or they are not 1 in all.
+        If a share is below 0, or their sum is not 1.
 
     Examples
     --------
@@ -34,19 +34,19 @@ class Shares:
 
     def __init__(self, shares: Sequence[float], key: str = "") -> None:
         if not shares or min(shares) < 0 or not abs(sum(shares) - 1) < 1e-9:
-            raise ValueError(f"shares must be from 0, and 1 in all, got {', '.join(map(str, shares))}")
+            raise ValueError(f"shares must be at least 0 with sum 1, got {', '.join(map(str, shares))}")
         self._ends = list(itertools.accumulate(shares))[:-1]
         self._key = hashlib.sha256(key.encode()).digest()
 
     def find(self, user: Id) -> int:
-        """The number of the model that answers a user."""
+        """Returns the number of the model that answers a user."""
         digest = hashlib.blake2b(str(user).encode("utf-8", "surrogatepass"), digest_size=8, key=self._key).digest()
         place = int.from_bytes(digest, "big") / 2**64
         return sum(place >= end for end in self._ends)
 
 
 def parse_shares(text: str) -> tuple[float, ...]:
-    """Shares as people write them.
+    """Parses shares as people write them.
 
     >>> parse_shares("0.9,0.1")
     (0.9, 0.1)

@@ -21,7 +21,7 @@ MODEL_HEADER = b"fastrec-model"
 
 
 class Who(msgspec.Struct):
-    """The users of a request for recommendations, whatever else it says."""
+    """The users of a request for recommendations; all other fields are ignored."""
 
     user: Id | None = None
     users: list[Id] | None = None
@@ -31,17 +31,17 @@ _decode_who = msgspec.json.Decoder(Who).decode
 
 
 class Split:
-    """An application of several others; which one answers a user, the shares say.
+    """An application over several others; the shares decide which one answers a user.
 
-    What is asked without a user is for the first one, and so is what is written. A request that names a model by the
-    header ``fastrec-model`` is for that one. Each answer names its model by the same header.
+    Requests without a user, and writes, go to the first one. A request with the header ``fastrec-model`` goes to the
+    named model. Each answer names its model in the same header.
 
     Parameters
     ----------
     apps
-        By the names of their models; of one journal.
+        The applications by the names of their models; all have one journal.
     shares
-        Of each.
+        The share of each application.
     """
 
     def __init__(self, apps: dict[str, Application], shares: Shares) -> None:
@@ -66,11 +66,11 @@ class Split:
                 await self._ask_each(numbers, scope, receive, send)
 
     async def _choose(self, scope: Connection, receive: Receive, send: Send) -> list[int]:
-        """The number of the model for each user that is asked about; of one, where it is about none."""
+        """Returns the number of the model for each user of the request, or one number for a request without users."""
         for name, value in scope["headers"]:
             if name == MODEL_HEADER:
                 return [self._find(value.decode("latin-1"))]
-        if scope["path"] == "/readyz":  # the first that is not ready, or has a problem
+        if scope["path"] == "/readyz":  # the first one that is not ready, or has a problem
             states = [app.server.updater for app in self._apps]
             return [next((n for n, updater in enumerate(states) if updater is None or updater.problem), 0)]
         if scope["method"] != "POST" or scope["path"] not in ("/recommend", "/batch"):
@@ -80,17 +80,17 @@ class Split:
         try:
             who = _decode_who(scope[WHOLE_BODY])
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            return [0]  # which says what is wrong with it
+            return [0]  # it says what is wrong with it
         users = [who.user] if who.user is not None else who.users or []
         return [self._shares.find(user) for user in users]
 
     def _find(self, name: str) -> int:
         if name not in self._names:
-            raise Refusal(422, f"there is no such model here: {', '.join(self._names)} are served", "fastrec-model")
+            raise Refusal(422, f"there is no such model here: give one of {', '.join(self._names)}", "fastrec-model")
         return self._names.index(name)
 
     async def _ask(self, number: int, scope: Connection, receive: Receive, send: Send) -> None:
-        """Has one model answer, whose name is in the answer."""
+        """Lets one model answer, and adds its name to the answer."""
         began, name = time.perf_counter(), self._names[number]
 
         async def sending(message: Message) -> None:
@@ -102,7 +102,7 @@ class Split:
         await self._apps[number](scope, receive, sending)
 
     async def _ask_each(self, numbers: Sequence[int], scope: Connection, receive: Receive, send: Send) -> None:
-        """Has each model answer its users of a batch, and answer with all of them in their order."""
+        """Lets each model answer its users of a batch, and answers with all rows in their order."""
         asked = msgspec.json.decode(scope[WHOLE_BODY])
         users, parts = asked["users"], {}
         for number in sorted(set(numbers)):
@@ -137,20 +137,20 @@ class Split:
 
 
 class Collected:
-    """An answer that is kept instead of sent."""
+    """An answer that is collected instead of sent."""
 
     def __init__(self) -> None:
         self.status, self.body = 0, b""
         self._messages: list[Message] = []
 
     async def take(self, message: Message) -> None:
-        """Keeps a part of it."""
+        """Collects a part of the answer."""
         self._messages.append(message)
         self.status = message.get("status", self.status)
         self.body += message.get("body", b"")
 
     async def repeat(self, places: list[int], scope: Connection, receive: Receive, send: Send) -> None:
-        """Sends an error as the whole request's: the users that it names have other places there."""
+        """Sends an error as the whole request's, with the users' places in the whole request."""
         problem = msgspec.json.decode(self.body, type=m.ErrorAnswer)
         field = re.fullmatch(r"users\[(\d+)\]", problem.error.field or "")
         if field is not None:

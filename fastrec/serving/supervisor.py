@@ -1,4 +1,4 @@
-"""Several workers on one port: those that die are started again, and all end together."""
+"""Several workers on one port: those that die are restarted, and all end together."""
 
 import contextlib
 import logging
@@ -20,13 +20,13 @@ _spawning = get_context("spawn")
 
 
 class Worker:
-    """One place for a worker: its process, and when there may be a new one.
+    """A place for a worker: its process, and the time when a new one may start.
 
     Parameters
     ----------
     target
-        What the process calls, with the listening socket and a connection: it sends something once it takes requests,
-        and ends when the other side is closed.
+        The function of the process, which gets the listening socket and a connection. It sends a message once it
+        accepts requests, and ends when the other side is closed.
     listener
         The listening socket.
     """
@@ -37,7 +37,7 @@ class Worker:
         self.start()
 
     def start(self) -> None:
-        """Begins a process."""
+        """Starts a process."""
         self.is_ready = False
         self.line, other = _spawning.Pipe()
         self.process: SpawnProcess = _spawning.Process(target=self._target, args=(self._listener, other))
@@ -45,7 +45,9 @@ class Worker:
         other.close()
 
     def look(self) -> bool:
-        """Reads the line from a worker, and tells whether it takes requests; the line's end is no message."""
+        """Reads messages of a worker, and tells whether it accepts requests; the end of the connection is no
+        message.
+        """
         with contextlib.suppress(EOFError, OSError):
             if not self.is_ready and self.line.poll():
                 self.line.recv_bytes()
@@ -53,7 +55,7 @@ class Worker:
         return self.is_ready
 
     def bury(self) -> None:
-        """Takes note of an end; one that never took a request is begun again after twice the pause."""
+        """Records the end of a process; one that never accepted a request is restarted after twice the pause."""
         self.line.close()
         if not self.is_ready:
             self.pause = min(LONGEST_PAUSE, 2 * self.pause or FIRST_PAUSE)
@@ -62,16 +64,16 @@ class Worker:
 
 
 class Supervisor:
-    """Starts workers, and starts anew those that end; until a signal.
+    """Starts workers, and restarts those that end, until a signal.
 
     Parameters
     ----------
     target
-        As for `Worker`.
+        As in `Worker`.
     listener
         The listening socket.
     n_workers
-        How many.
+        The number of workers.
     """
 
     def __init__(self, target: Callable[[socket, Connection], None], listener: socket, n_workers: int) -> None:
@@ -82,8 +84,8 @@ class Supervisor:
     def run(self) -> int:
         """Runs until SIGTERM or SIGINT; returns the exit code.
 
-        One worker that cannot begin harms none that serves: it is begun again, later and later. Where none has ever
-        begun, nothing would mend it here.
+        A worker that cannot start does not harm the others: it is restarted after growing pauses. If no worker has ever
+        started, restarting would not help.
         """
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._take)
@@ -107,7 +109,7 @@ class Supervisor:
         return 0
 
     def _end(self) -> None:
-        """Lets the workers drain: none of them has the socket for longer than it takes requests."""
+        """Lets the workers drain: none holds the socket longer than it accepts requests."""
         self._listener.close()
         for worker in self._workers:
             worker.line.close()

@@ -1,4 +1,4 @@
-"""Traces: the ids by which the work for one request is followed through several services (W3C Trace Context)."""
+"""Traces: ids that connect the work for one request across several services (W3C Trace Context)."""
 
 import re
 import secrets
@@ -7,7 +7,7 @@ from typing import NamedTuple
 from fastrec.serving.asgi import Headers
 
 TRACE_HEADER = b"traceparent"
-# Of a later version than 00 more may follow.
+# a version later than 00 may have more fields
 _FORM = re.compile(rb"(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
 
 
@@ -17,13 +17,13 @@ class Trace(NamedTuple):
     Parameters
     ----------
     trace
-        The id of the whole.
+        The id of the whole trace.
     span
-        The id of this request here.
+        The id of this request.
     parent
-        The id of the work that asked; empty where nobody said.
+        The id of the calling work; empty if unknown.
     flags
-        As they came: whether the trace is recorded.
+        The flags as received: whether the trace is recorded.
     """
 
     trace: str
@@ -33,12 +33,12 @@ class Trace(NamedTuple):
 
     @property
     def header(self) -> bytes:
-        """The header's value for who gets the answer."""
+        """The value of the header in the answer."""
         return f"00-{self.trace}-{self.span}-{self.flags}".encode()
 
 
 def read_trace(headers: Headers) -> Trace:
-    """The trace that a request belongs to; a new one where it names none, or not as it must be.
+    """Returns the trace that a request belongs to; a new one if it names none, or an invalid one.
 
     >>> asked = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     >>> trace = read_trace([(b"traceparent", asked)])

@@ -1,4 +1,4 @@
-"""A new model is asked everything once before anybody else asks it, and timed."""
+"""A new model is asked everything once, and timed, before its first request."""
 
 import contextlib
 import time
@@ -14,15 +14,15 @@ from fastrec.online.acceptance import largest_value
 from fastrec.online.journal import Id
 from fastrec.serving.parsing import decode
 
-# A model that needs longer for a question answers on threads: others would wait for it.
+# A slower model answers on threads: other requests would wait for it.
 SLOW_SECONDS = 0.002
-# A fast one is told by its best of so many tries, since other work on the machine holds up most of them; after so many
-# seconds, and three tries, it is slow beyond doubt.
+# A fast one is judged by its best of so many tries, since other work delays most of them; after so many seconds and
+# three tries it certainly is slow.
 TRIES, LONG_ENOUGH = 20, 0.5
 
 
 def warm_up(snapshot: Snapshot) -> None:
-    """Asks a new model everything once: kernels and indexes are made ready."""
+    """Asks a new model everything once, so that kernels and indexes are ready."""
     model = snapshot.model
     users, row = _some_users(model), _some_history(model)
     item = decode(model, np.zeros(1, int))
@@ -35,13 +35,13 @@ def warm_up(snapshot: Snapshot) -> None:
         model.recommend(row, 1, **options)
     if "explain" in model.capabilities:
         model.explain(row, item[0], 1)
-    with contextlib.suppress(ValueError):  # which says that only users could tell
+    with contextlib.suppress(ValueError):  # the model needs users to compare items, and keeps none
         model.similar_items(item, 1)
     largest_value(model)
 
 
 def _some_users(model: Recommender) -> list[Id]:
-    """The first user and the last; of a model that keeps none somebody of the right kind."""
+    """Returns the first and the last user; for a model without users, an unknown id of the right type."""
     if not model.has_users:
         return ["" if model.user_vocabulary.kind == "str" else 0]
     found: list[Id] = model.user_vocabulary.decode([0, model.seen_.shape[0] - 1]).tolist()
@@ -49,21 +49,22 @@ def _some_users(model: Recommender) -> list[Id]:
 
 
 def _some_history(model: Recommender) -> CodeMatrix:
-    """The history of the first user; the first item, where the model keeps no users."""
+    """Returns the history of the first user; the first item if the model keeps no users."""
     if model.has_users:
         return pick_rows(model.seen_, slice(0, 1))
     return rows_of_lists(np.zeros(1, np.int32), [1], model.n_features_in_)
 
 
 def measure_pace(snapshot: Snapshot, clock: Callable[[], float] = time.perf_counter) -> float:
-    """Seconds that a question takes, of the kind that takes longest: each at its best, whatever else the machine does.
+    """Returns the seconds of the slowest kind of question; each kind counts with its best try, since other work delays
+    some.
 
     Parameters
     ----------
     snapshot
-        Of a model that is warmed up.
+        The snapshot of a warmed-up model.
     clock
-        What the time is, in seconds.
+        A function that returns the time in seconds.
     """
     model = snapshot.model
     user, row = _some_users(model)[0], _some_history(model)
@@ -79,7 +80,7 @@ def measure_pace(snapshot: Snapshot, clock: Callable[[], float] = time.perf_coun
 
 
 def _best_time(work: Callable[[], object], clock: Callable[[], float]) -> float:
-    """The shortest of some tries; as many as it takes to find a fast one."""
+    """Returns the shortest time of some tries; it stops at the first fast one."""
     times: list[float] = []
     while len(times) < TRIES and (len(times) < 3 or sum(times) < LONG_ENOUGH):
         began = clock()

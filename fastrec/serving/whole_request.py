@@ -1,4 +1,4 @@
-"""A request that is there as a whole: its answer is begun at once, without a task, and leaves in one write."""
+"""A complete request: its answer starts at once, without a task, and leaves in one write."""
 
 import functools
 import logging
@@ -8,7 +8,7 @@ from typing import Any
 
 from fastrec.serving.asgi import Connection, Message
 
-# Where a connection's scope has the body of such a request.
+# the key of such a request's body in a connection's scope
 WHOLE_BODY = "fastrec.body"
 CLOSING = (b"connection", b"close")
 
@@ -16,21 +16,21 @@ log = logging.getLogger("uvicorn.error")
 
 
 class NoEvent:
-    """Stands for the event by which uvicorn says that more of a request has come."""
+    """A stand-in for uvicorn's event that more of a request has come."""
 
     def set(self) -> None:
-        """Does nothing: all of the request is there."""
+        """Does nothing: the request is complete."""
 
 
 class WholeRequest:
-    """A whole request on its way to an answer; stands for uvicorn's cycle of request and response.
+    """A complete request on its way to an answer, in place of uvicorn's cycle of request and response.
 
     Parameters
     ----------
     body
-        Of the request.
+        The body of the request.
     headers
-        Those that every answer has.
+        The headers of every answer.
     """
 
     __slots__ = ("_body", "_headers", "_start", "answer", "disconnected", "keep_alive")
@@ -42,20 +42,20 @@ class WholeRequest:
         self._body, self._headers = body, headers
         self._start: Message | None = None
         self.answer: bytes | None = None
-        """The answer as it is sent, once it is there."""
+        """The answer as it is sent, once it is complete."""
         self.disconnected, self.keep_alive = False, True
 
     @property
     def response_complete(self) -> bool:
-        """Tells whether the answer is there."""
+        """Tells whether the answer is complete."""
         return self.answer is not None
 
     async def receive(self) -> Message:
-        """The one message that ASGI's `receive` gives."""
+        """Returns the one message of ASGI's `receive`."""
         return {"type": "http.request", "body": self._body, "more_body": False}
 
     async def send(self, message: Message) -> None:
-        """Takes the head of an answer, then its body, which must be whole."""
+        """Takes the head of an answer, then its body, which must be complete."""
         if self._start is None:
             self._start = message
         else:
@@ -71,14 +71,14 @@ class WholeRequest:
 
 
 class Begun:
-    """A coroutine that has begun and waits for something: awaited, it goes on to its end.
+    """A started coroutine that waits for something; awaiting it runs it to its end.
 
     Parameters
     ----------
     coroutine
-        It has been sent None once.
+        A coroutine that has been sent None once.
     waits_for
-        The future that it gave.
+        The future that it yielded.
     """
 
     __slots__ = ("_coroutine", "_waits_for")
@@ -87,7 +87,7 @@ class Begun:
         self._coroutine, self._waits_for = coroutine, waits_for
 
     def __await__(self) -> Generator[Any, Any, None]:
-        """As `await` of the coroutine, from where it stands."""
+        """Awaits the rest of the coroutine."""
         waits_for = self._waits_for
         while True:
             try:
@@ -102,7 +102,7 @@ class Begun:
 
 
 def begin(coroutine: Coroutine[Any, None, None]) -> Begun | None:
-    """Runs a coroutine up to where it has to wait; None if it has come to its end.
+    """Runs a coroutine up to its first wait; returns None if it has ended.
 
     >>> async def add(numbers):
     ...     numbers.append(1)
@@ -117,7 +117,7 @@ def begin(coroutine: Coroutine[Any, None, None]) -> Begun | None:
 
 
 def make_scope(method: str, path: str, headers: list[tuple[bytes, bytes]], body: bytes) -> Connection:
-    """The scope of a whole request: as ASGI has it, without what no endpoint of ours asks for."""
+    """Makes the scope of a complete request: that of ASGI, without the parts that no endpoint uses."""
     return {
         "type": "http",
         "http_version": "1.1",
@@ -134,7 +134,7 @@ def make_scope(method: str, path: str, headers: list[tuple[bytes, bytes]], body:
 
 @functools.cache
 def status_line(status: int) -> bytes:
-    r"""The first line of an answer.
+    r"""Returns the first line of an answer.
 
     >>> status_line(404)
     b'HTTP/1.1 404 Not Found\r\n'

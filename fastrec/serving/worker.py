@@ -1,4 +1,4 @@
-"""The start of a server's worker: it imports only what it needs, which takes most of the time until it is ready."""
+"""The start of a server's worker: it imports only what it needs, since imports take most of the start."""
 
 import contextlib
 import gc
@@ -19,18 +19,18 @@ from fastrec.serving.settings import Settings
 def run_worker(
     settings: Settings, options: Mapping[str, Any], listener: socket | None = None, line: Connection | None = None
 ) -> None:
-    """Serves until a signal, or until the other end of the line is closed.
+    """Serves until a signal, or until the parent closes its end of the connection.
 
     Parameters
     ----------
     settings
-        How to serve.
+        The settings of the server.
     options
-        Of uvicorn's `Config`.
+        Options of uvicorn's `Config`.
     listener, line
-        Of one of several workers: the socket that they share, and what joins it to the parent.
+        For one of several workers: the shared socket, and the connection to the parent.
     """
-    gc.disable()  # what is made until it is ready stays; `Server` switches it on again
+    gc.disable()  # objects made until it is ready stay; `Server` switches it on again
     import_sklearn()
     from fastrec.parallel import keep_all_cores
     from fastrec.serving.app import create_app
@@ -40,17 +40,17 @@ def run_worker(
     server = DrainingServer(uvicorn.Config(app, **options), app.server.begin_to_drain, settings.drain)
     if line is not None:
         server.follow(line)
-    with contextlib.suppress(KeyboardInterrupt):  # which uvicorn raises again once it has ended
+    with contextlib.suppress(KeyboardInterrupt):  # uvicorn raises it again once it has ended
         server.run(None if listener is None else [listener])
     if not server.started:
         sys.exit(STARTUP_FAILURE)
 
 
 def import_sklearn() -> None:
-    """Import scikit-learn's base without `scipy.stats` and pandas.
+    """Imports scikit-learn's base without `scipy.stats` and pandas.
 
-    It imports both for functions of its own that no worker calls, and they take longer than all the rest. Where a
-    scikit-learn should need them after all, it is imported as usual.
+    It imports both for functions that no worker calls, and they take longer than all the rest. If a version of
+    scikit-learn needs them after all, it is imported as usual.
     """
     absent = {name: module for name, module in _stand_ins().items() if name not in sys.modules}
     sys.modules.update(absent)  # type: ignore[arg-type]
@@ -66,5 +66,5 @@ def import_sklearn() -> None:
 
 
 def _stand_ins() -> dict[str, ModuleType | None]:
-    """Objects in the place of modules: None, so that they seem not to be installed, or an empty one."""
+    """Yields stand-ins for modules: None, which looks like a missing one, or an empty one."""
     return {"pandas": None, "scipy.stats": ModuleType("scipy.stats")}

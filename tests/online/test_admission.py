@@ -271,7 +271,7 @@ def test_who_is_never_new_enough_says_so_in_the_end(journal, tmp_path, monkeypat
     journal.append([("u1", "i1")])
     journal.record_published(1)
     journal.trim(1)
-    with pytest.raises(JournalTrimmedError, match="of 8 loaded one after the other none was new enough"):
+    with pytest.raises(JournalTrimmedError, match="none of 8 loaded models was new enough"):
         Updater(versions, journal)
 
 
@@ -289,8 +289,8 @@ def test_a_model_that_does_not_fit_is_refused_and_the_old_one_goes_on(journal, t
     versions.publish(MODEL)
     updater, forced = Updater(versions, journal), Updater(versions, journal, force=True)
     for wrong, words in (
-        (other_model(), "of 8 items of the one before it knows 0"),
-        (Popularity().fit(np.eye(9)), "its users are numbers, those of the one before are not"),
+        (other_model(), "it knows 0 of 8 items of the previous model"),
+        (Popularity().fit(np.eye(9)), "its users are numbers, those of the previous model are not"),
         (fitted(ImplicitALS, factors=2, iterations=1), None),
     ):
         versions.publish(wrong, force=True)

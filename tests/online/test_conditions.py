@@ -58,9 +58,9 @@ def test_conditions_choose(where, items):
 @pytest.mark.parametrize(
     ("where", "words"),
     [
-        ({"price": "5"}, 'where.price must be of the kind of the fact, which has numbers, got "5"'),
-        ({"price": True}, "where.price must be of the kind"),
-        ({"price": {"<": "5"}}, "where.price.< must be of the kind"),
+        ({"price": "5"}, 'where.price must have the kind of the fact, which has numbers, got "5"'),
+        ({"price": True}, "where.price must have the kind"),
+        ({"price": {"<": "5"}}, "where.price.< must have the kind"),
         ({"new": {"<": True}}, "where.new.< must be a number or a text"),
         ({"price": {"<": None}}, "where.price.< must be a number or a text"),
         ({"price": {"<": [5]}}, "where.price.< must be a value"),

@@ -53,5 +53,5 @@ def test_places_of_the_gone_have_ids_that_nobody_has():
 def test_what_stands_in_the_way_is_named():
     model = fr.ImplicitALS(factors=2, random_state=0).fit(data())
     assert find_obstacle(model) is None
-    assert "made of another model" in find_obstacle(fr.compress(model))
+    assert "made from another model" in find_obstacle(fr.compress(model))
     assert "times" in find_obstacle(fr.Item2Vec())

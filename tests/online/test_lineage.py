@@ -16,8 +16,8 @@ def data(users, items):
     [
         (["a", "b"], ["x", "y"], None),
         (["c", "d"], ["x", "z"], None),  # other users, and half of the items
-        ([1, 2], ["x", "y"], "its users are integers, those of the one before are not"),
-        (["a", "b"], ["v", "w"], "of 2 items of the one before it knows 0"),
+        ([1, 2], ["x", "y"], "its users are integers, those of the previous model are not"),
+        (["a", "b"], ["v", "w"], "it knows 0 of 2 items of the previous model"),
     ],
 )
 def test_ids_of_other_kinds_and_other_items_do_not_fit(users, items, said):

@@ -59,5 +59,5 @@ def test_the_last_rating_counts(journal):
 
 def test_a_private_model_is_not_refitted_to_the_journal_alone():
     model = PrivatePopularity(5.0, 1e-3).fit(data())
-    with pytest.raises(TypeError, match="PrivatePopularity keeps no users to be fitted to again"):
+    with pytest.raises(TypeError, match="PrivatePopularity keeps no users, so it cannot be fitted again"):
         check_refittable(model)

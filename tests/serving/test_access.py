@@ -177,5 +177,5 @@ def test_without_tokens_the_address_decides():
         access = Access({}, is_local)
         assert bool(access.allowed([])) is is_local
         if not is_local:
-            with pytest.raises(Refusal, match="only by a token"):
+            with pytest.raises(Refusal, match="only with a token"):
                 access.check([], Scope.read)

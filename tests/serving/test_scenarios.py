@@ -60,7 +60,7 @@ def test_json_does_as_well(tmp_path):
         ("[home]\nk = 0", r"home: Expected `int` >= 1 - at `\$.k`"),
         ('["a b"]\nk = 1', "a name of a scenario must be of 1 to 64 letters"),
         ('[home]\nuser = "a"', "unknown field `user`"),
-        ('[home]\nscenario = "b"', "names no other one"),
+        ('[home]\nscenario = "b"', "cannot name another one"),
         ("home = 3", "home: Expected `object`"),
     ],
 )

@@ -106,11 +106,11 @@ def test_a_body_in_pieces_is_read_once(server):
 def test_none_of_several_models_is_made_anew(server):
     assert server.ask("POST", "/admin/checkpoint")[0] == 409
     for settings, versions, said in (
-        (Settings(model="a", beside=("b",)), None, "2 models need so many shares"),
-        (Settings(model="a", shares=(0.5, 0.5)), None, "1 models need so many shares"),
-        (Settings(model="x/a.fastrec", beside=("y/a",), shares=(0.5, 0.5)), None, "names of their own"),
-        (Settings(model="a", beside=("b",), shares=(0.5, 0.5)), "models", "none is made anew"),
-        (Settings(model="a", beside=("b",), shares=(0.5, 0.5), refit_every=9), None, "none is made anew"),
+        (Settings(model="a", beside=("b",)), None, "2 models need as many shares"),
+        (Settings(model="a", shares=(0.5, 0.5)), None, "1 models need as many shares"),
+        (Settings(model="x/a.fastrec", beside=("y/a",), shares=(0.5, 0.5)), None, "need different names"),
+        (Settings(model="a", beside=("b",), shares=(0.5, 0.5)), "models", "makes no new ones"),
+        (Settings(model="a", beside=("b",), shares=(0.5, 0.5), refit_every=9), None, "makes no new ones"),
     ):
         with pytest.raises(ValueError, match=said):
             check_models(settings, versions)

@@ -15,24 +15,24 @@ from fastrec.online.journal.room import DiskRoom
 
 # SQLite takes at least 999 parameters in one statement, whatever the build.
 _PARAMETERS = 500
-# The writer's pages: ids and users come in no order, so that a batch touches pages all over the file. With SQLite's own
-# 2 MB, and its log moved into the file at every 1000 pages, a journal of 300 000 events costs the kernel four times as
-# much a batch.
+# The cache of the writer. Ids and users come in no order, so a batch touches pages all over the file. With SQLite's own
+# 2 MB, and its log moved into the file at every 1000 pages, a batch costs the kernel four times as much in a journal of
+# 300 000 events.
 _CACHE_KIB = 32_000
 _LOG_PAGES = 8_000
 
 
 class EventWriter:
-    """Writes batches by the connection of one thread.
+    """Writes batches over the connection of one thread.
 
     Parameters
     ----------
     database
-        Where to write.
+        The database to write to.
     room
-        What is asked before each commit.
+        The check of disk space before each commit.
     keys
-        Of the journal.
+        The keys of the journal.
     """
 
     def __init__(self, database: Database, room: DiskRoom, keys: Keys) -> None:
@@ -48,7 +48,7 @@ class EventWriter:
             return self._room.with_shorter_log(lambda: self._commit(batches))
 
     def _prepare(self) -> None:
-        with contextlib.suppress(sqlite3.Error, JournalError):  # the first commit will say what is wrong
+        with contextlib.suppress(sqlite3.Error, JournalError):  # the first commit reports what is wrong
             self._database.connection().execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
             self._database.connection().execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES}")
         self._is_prepared = True
@@ -79,7 +79,7 @@ def _find_known(connection: sqlite3.Connection, hashes: list[bytes]) -> dict[byt
 
 
 def _insert_events(connection: sqlite3.Connection, rows: list[EventRow]) -> None:
-    """Inserts events; most name no recommendation, which then costs nothing."""
+    """Inserts events; most of them name no recommendation, which then costs nothing."""
     if any(row[-1] is not None for row in rows):
         insert_rows(connection, "events", 7, rows)
     else:
@@ -87,7 +87,7 @@ def _insert_events(connection: sqlite3.Connection, rows: list[EventRow]) -> None
 
 
 def insert_rows(connection: sqlite3.Connection, table: str, columns: int, rows: Sequence[tuple[Any, ...]]) -> None:
-    """Inserts rows, a hundred by one statement, during which other threads can run."""
+    """Inserts rows, a hundred in one statement, during which other threads can run."""
     row = "(" + ",".join("?" * columns) + ")"
     step = _PARAMETERS // columns
     for start in range(0, len(rows), step):

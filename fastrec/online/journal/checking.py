@@ -1,4 +1,4 @@
-"""EntryChecks: rows of a log as entries, each as it was written and none missing, or a report that says which."""
+"""EntryChecks: turns rows of a log into entries; altered or missing rows are reported."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeAlias
@@ -17,16 +17,16 @@ CheckpointFields: TypeAlias = tuple[int, str, str | None, int | None]
 
 
 class EntryChecks:
-    """Looks at the checksums and places of rows.
+    """Checks the checksums and places of rows.
 
     Parameters
     ----------
     damage
-        What is done about a row that is not what was written.
+        The treatment of altered rows.
     seed
-        Of the log's checksums.
+        The seed of the log's checksums.
     unchecked
-        The place up to which rows may have no checksum, and deletions have left gaps: an older fastrec wrote them.
+        The place up to which an older fastrec wrote the rows: these may lack checksums, and deletions left gaps.
     """
 
     def __init__(self, damage: Damage, seed: int, unchecked: int = 0) -> None:
@@ -35,7 +35,7 @@ class EntryChecks:
     def entries(
         self, rows: list[EventFields], marks: list[DeletionFields], items: list[ItemFields], after: int, end: int
     ) -> list[Entry]:
-        """The entries after a place and up to another, of all the rows that there are."""
+        """The entries after a place and up to another, from all of their rows."""
         self._check_places([row[-1] for row in rows], [row[-1] for row in (*marks, *items)], after, end)
         entries: list[Entry] = list(self.events(rows))
         if marks or items:
@@ -50,13 +50,13 @@ class EntryChecks:
                 yield Deletion(mark, seq)
 
     def items(self, rows: Iterable[ItemFields]) -> Iterator[ItemUpdate]:
-        """Rows as updates of items, each with its checksum looked at."""
+        """Turns rows into updates of items, after a check of each checksum."""
         for item, facts, hidden, crc, seq in rows:
             if self._is_right(crc, sum_row(self._seed, "items", seq, item, facts, hidden), seq):
                 yield decode_update(item, facts, hidden, seq)
 
     def events(self, rows: Iterable[EventFields]) -> Iterator[Event]:
-        """Rows as events, those erased left out, each with its checksum looked at."""
+        """Turns rows into events, without erased ones, after a check of each checksum."""
         seed, is_right = self._seed, self._is_right
         for user, item, value, moment, why, crc, seq in rows:
             right = crc == sum_event(seed, seq, user, item, value, moment, why) or is_right(crc, None, seq)
@@ -64,7 +64,7 @@ class EntryChecks:
                 yield Event(user, item, value, moment, None, seq, why)
 
     def checkpoints(self, rows: Sequence[CheckpointFields], count: int, after: int) -> list[Checkpoint]:
-        """The checkpoints after a place, of all rows, of which there must be so many."""
+        """Turns all rows of checkpoints, of which there must be `count`, into the checkpoints after a place."""
         for seq, version, rule, crc in rows:
             self._is_right(crc, sum_row(self._seed, "checkpoints", seq, version, rule), seq)
         if len(rows) != count:
@@ -72,12 +72,12 @@ class EntryChecks:
         return [Checkpoint(seq, version, rule) for seq, version, rule, _ in rows if seq > after]
 
     def check_kept(self, count: int, wanted: int, trimmed: int) -> None:
-        """See that of the entries that `trim` has kept all are there."""
+        """Checks that all entries that `trim` has kept are there."""
         if count != wanted:
             self._damage.report(f"of {wanted} entries kept up to seq {trimmed} there are {count}: one")
 
     def _is_right(self, crc: int | None, wanted: int | None, seq: int) -> bool:
-        """Tells whether a row has the checksum that it must have, or is of a time before there were any."""
+        """Tells whether a row has the right checksum, or is older than checksums."""
         if crc == wanted and crc is not None:
             return True
         if crc is None and seq <= self._unchecked:
@@ -86,7 +86,7 @@ class EntryChecks:
         return False
 
     def _check_places(self, events: list[int], others: list[int], after: int, end: int) -> None:
-        """See that there is a row for each place: only before there were checksums deletions have left gaps."""
+        """Checks that there is a row for each place; older rows than checksums may have gaps from deletions."""
         wanted = range(max(after, self._unchecked) + 1, end + 1)
         places = sorted(events + others) if others else events
         if places[:1] and places[0] < wanted.start:

@@ -1,7 +1,7 @@
-"""Checksums of a journal's rows: what comes back from the disk is what was written, or it is noticed.
+"""Checksums of a journal's rows, which reveal when the disk returns other data than were written.
 
-Each is a CRC-32 of all fields with their types, of the table that the row is in, and of the journal itself. So a row in
-the place of another, or one of another journal, is as wrong as one with a changed bit.
+Each is a CRC-32 of all fields with their types, of the row's table, and of the journal itself. So a row in another
+row's place, or from another journal, is detected like a changed bit.
 """
 
 from typing import TypeAlias
@@ -25,7 +25,7 @@ def sum_event(
 
 
 def sum_erased(seed: int, seq: int) -> int:
-    """The checksum of an event whose user was deleted: the place alone is left of it."""
+    """The checksum of an event whose user was deleted: only its place is left."""
     return sum_event(seed, seq, None, None, 0.0, None)
 
 

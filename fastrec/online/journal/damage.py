@@ -1,4 +1,4 @@
-"""Damage: what was read is not what was written."""
+"""Damage: data that differ from what was written."""
 
 import logging
 
@@ -8,14 +8,14 @@ log = logging.getLogger(__name__)
 
 
 class Damage:
-    """The treatment of damage: an error is raised, or the damaged part is left out, with one warning for each.
+    """The treatment of damage: raise an error, or leave the damaged part out with a warning for each.
 
     Parameters
     ----------
     place
-        What errors call the journal: its file, say.
+        The name of the journal in errors, such as its file.
     skip
-        Whether to go on.
+        Whether to leave out damaged parts.
     """
 
     def __init__(self, place: str, skip: bool) -> None:
@@ -23,7 +23,7 @@ class Damage:
         self._noted: set[str] = set()
 
     def report(self, what: str) -> None:
-        """Raises an error, or note that something is left out."""
+        """Raises an error, or notes that something is left out."""
         if not self._skip:
             raise self.error(what)
         if what not in self._noted:
@@ -31,9 +31,9 @@ class Damage:
             log.warning("the journal %s is damaged: %s is left out", self._place, what)
 
     def error(self, what: str) -> JournalDamagedError:
-        """The error that says what is damaged."""
+        """Returns the error that says what is damaged."""
         return JournalDamagedError(
-            f"the journal {self._place} is damaged: {what} is not what was written. Put a sound copy in its place, or "
-            "begin a new journal from the published model; skip_damaged=True (--skip-damaged) goes on without what is "
-            "damaged"
+            f"the journal {self._place} is damaged: {what} is not what was written. Replace the "
+            "journal by a sound copy, or begin a new one from the published model; skip_damaged=True "
+            "(--skip-damaged) goes on without the damaged part"
         )

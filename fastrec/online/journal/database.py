@@ -16,9 +16,9 @@ from fastrec.online.journal.schema import check_kind, make_current, record_row
 from fastrec.online.journal.wal_index import WalIndex
 from fastrec.permissions import open_new
 
-# So long a commit waits for other processes that write.
+# the time that a commit waits for other processes that write
 BUSY_SECONDS = 10.0
-_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)  # of the file as a whole, before any row is read
+_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)  # errors about the file as a whole, before any row is read
 
 
 class Database:
@@ -29,7 +29,7 @@ class Database:
     path
         The file.
     damage
-        What is done about a record that is not what was written.
+        The treatment of altered records.
     """
 
     def __init__(self, path: Path, damage: Damage) -> None:
@@ -38,18 +38,18 @@ class Database:
         self._connections: list[sqlite3.Connection] = []
         self._lock = threading.Lock()
         self._ended = False
-        self._inode: int | None = None  # of the file, once it is open
+        self._inode: int | None = None  # of the open file
         self._index: WalIndex | None = None
 
     # -- opening and closing
 
     def open(self, mode: int, time_unit: str | None) -> None:
-        """Makes the file if there is none, with that mode; refuses one that is no journal."""
+        """Creates the file if there is none, with that mode; refuses a file that is no journal."""
         self._check_place()
         with contextlib.suppress(FileExistsError):
             os.close(open_new(self.path, mode))  # SQLite gives its log the same permissions
         connection = self.connection()
-        check_kind(connection, self.path)  # before anything of a foreign file is changed
+        check_kind(connection, self.path)  # before anything in a foreign file is changed
         connection.execute("PRAGMA journal_mode = WAL")
         with self.transaction() as connection:
             make_current(connection, time_unit or "ms")
@@ -63,7 +63,7 @@ class Database:
             raise JournalError(f"the journal {self.path}: there is no folder {self.path.parent}")
         if self.path.is_dir():
             raise JournalError(f"the journal {self.path} is a folder: give a file in it")
-        if not os.access(self.path.parent, os.W_OK):  # SQLite has files of its own beside it
+        if not os.access(self.path.parent, os.W_OK):  # SQLite creates files beside it
             raise JournalError(f"the journal {self.path}: its folder cannot be written to")
 
     def close(self) -> None:
@@ -97,7 +97,7 @@ class Database:
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """Opens a moment of reading: all reads within it see the same state."""
+        """Opens a read transaction: all reads within it see the same state."""
         connection = self.connection()
         connection.execute("BEGIN")
         try:
@@ -108,7 +108,7 @@ class Database:
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """Opens a transaction: all writes within it are kept, or none."""
+        """Opens a write transaction: all writes within it are kept, or none."""
         connection = self.connection()
         connection.execute("BEGIN IMMEDIATE")
         try:
@@ -121,7 +121,7 @@ class Database:
             raise
 
     def check_file(self) -> None:
-        """Refuses to write into a file that has no name any more: all would be lost when it is closed."""
+        """Refuses to write to a file that was removed: its data would be lost at closing."""
         if self._inode is None:
             return
         try:
@@ -129,11 +129,11 @@ class Database:
         except FileNotFoundError:
             inode = -1
         if inode != self._inode:
-            raise JournalError(f"{self.path} was removed or replaced while it was open: open it anew")
+            raise JournalError(f"{self.path} was removed or replaced while it was open: open it again")
 
     @contextlib.contextmanager
     def errors(self) -> Iterator[None]:
-        """Errors of SQLite and of the system in here become the journal's own."""
+        """Converts errors of SQLite and of the system to the journal's own."""
         try:
             yield
         except (sqlite3.Error, OSError) as error:
@@ -143,14 +143,14 @@ class Database:
         """The journal's own error for one of SQLite or of the system."""
         if getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED:
             return JournalDamagedError(
-                f"the journal {self.path}: {error}. Put a sound copy in its place, or begin a new journal from the "
-                "published model"
+                f"the journal {self.path}: {error}. Replace the journal by a sound copy, or begin a "
+                "new one from the published model"
             )
         kind = JournalDiskFullError if is_full(error) else JournalError
         return kind(f"the journal {self.path}: {error}")
 
     def truncate_log(self) -> None:
-        """Moves the write-ahead log into the file and empties it, so that no old page is left in it."""
+        """Moves the write-ahead log into the file and empties it, so that no old page is left."""
         connection, end = self.connection(), time.monotonic() + BUSY_SECONDS
         while connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
             if time.monotonic() > end:
@@ -160,24 +160,24 @@ class Database:
             time.sleep(0.005)
 
     def count_bytes(self) -> int:
-        """The size of the file in bytes, with the part that is still in the log."""
+        """Returns the size of the file in bytes, with the part that is still in the log."""
         return int(self.connection().execute("PRAGMA page_count").fetchone()[0]) * self.page_size
 
     # -- records
 
     def record(self, connection: sqlite3.Connection, name: str) -> Any:
-        """The record of that name."""
+        """Returns the record of that name."""
         row = connection.execute("SELECT value, crc FROM meta WHERE name = ?", (name,)).fetchone()
         if row is None or row[1] != sum_row(0, "meta", name, row[0]):
             raise self.damage.error(f"its record of {name!r}")
         return row[0]
 
     def read_record(self, name: str) -> Any:
-        """The record of that name, read by itself."""
+        """Returns the record of that name, in a transaction of its own."""
         with self.errors():
             return self.record(self.connection(), name)
 
     @staticmethod
     def set_record(connection: sqlite3.Connection, name: str, value: Any) -> None:
-        """Puts a record in place of the one of that name."""
+        """Replaces the record of that name."""
         connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?, ?)", record_row(name, value))

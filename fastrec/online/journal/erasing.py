@@ -1,4 +1,4 @@
-"""Eraser: a deleted user's events leave no copy on the disk."""
+"""Eraser: erases a deleted user's events so that no copy is left on the disk."""
 
 import shutil
 import sqlite3
@@ -10,7 +10,7 @@ from fastrec.online.journal.events import Id
 from fastrec.online.journal.keys import Keys
 from fastrec.online.journal.room import DiskRoom
 
-# Events that are erased by one commit at most: what is written at once must find room.
+# The maximum number of events erased in one commit: what is written at once must find room.
 _ERASED_A_COMMIT = 1_000
 
 
@@ -22,9 +22,9 @@ class Eraser:
     database
         The journal's file.
     room
-        What lets a deletion be written on a full disk.
+        The reserve that lets a deletion be written on a full disk.
     keys
-        Of the journal.
+        The keys of the journal.
     """
 
     def __init__(self, database: Database, room: DiskRoom, keys: Keys) -> None:
@@ -41,7 +41,7 @@ class Eraser:
         return seq
 
     def _mark_deleted(self, user: Id) -> int:
-        """From here on each reader of the journal knows that the user is gone."""
+        """Marks the user as deleted, for every reader of the journal from here on."""
         with self._database.transaction() as connection:
             seq, mark = int(self._database.record(connection, "last")) + 1, self._keys.hash_user(user)
             crc = sum_row(self._keys.seed, "deletions", seq, mark)
@@ -51,9 +51,9 @@ class Eraser:
         return seq
 
     def _erase(self, user: Id, upto: int) -> None:
-        """Leaves nothing but their places of a user's events, some at a time, so that little room is needed for it.
+        """Erases a user's events except their places, some at a time, so that little room is needed.
 
-        Killed in between, the events that are left are followed by the deletion, and so used by nobody.
+        If the process is killed in between, the deletion follows the remaining events, so nobody uses them.
         """
         after: int | None = -1
         while after is not None:
@@ -61,7 +61,7 @@ class Eraser:
             self._database.connection().execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
 
     def _erase_some(self, user: Id, after: int, upto: int) -> int | None:
-        """Erases the first events after a place; returns the last one's, or None if these were all."""
+        """Erases the first events after a place; returns the last one's place, or None if these were all."""
         with self._database.transaction() as connection:
             found = connection.execute(
                 "SELECT seq FROM events WHERE user = ? AND seq > ? AND seq < ? ORDER BY seq LIMIT ?",
@@ -75,10 +75,9 @@ class Eraser:
         return found[-1][0] if len(found) == _ERASED_A_COMMIT else None
 
     def scrub(self) -> None:
-        """Writes the file anew, where that is due and there is room for it.
+        """Rewrites the file, if that is due and there is room for it.
 
-        Pages that were split or joined keep copies of what was moved to another, in their unused parts, which
-        secure_delete does not reach.
+        Split or joined pages keep copies of moved rows in their unused parts, which secure_delete does not reach.
         """
         connection = self._database.connection()
         if not int(self._database.record(connection, "unscrubbed")):

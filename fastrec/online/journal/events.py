@@ -10,18 +10,18 @@ from fastrec.validation import check_integer, check_number
 Id: TypeAlias = int | str
 Fact: TypeAlias = str | int | float | bool | Sequence[str] | None
 
-LARGEST_VALUE = 3.4e38  # which float32, in which models count, can hold
+LARGEST_VALUE = 3.4e38  # the largest value that float32, the type of models, can hold
 _INT64 = range(-(2**63), 2**63)
 _LARGEST_TEXT = 1024
-# Seconds that an event may be ahead of the clock. One of a wrong unit would make all others seem ages old, to what
-# counts by time; and as far before 1970 is no time either.
+# The seconds that an event may be ahead of the clock, or before 1970. A time in a wrong unit would make all other
+# events seem ages old to models that count by time.
 _AHEAD = 366 * 86400
 
 
 class Event(NamedTuple):
-    """A user met an item; `seq` is its place in the journal, 0 as long as it has none.
+    """An event: a user met an item. `seq` is its place in the journal, 0 before it has one.
 
-    `recommendation` is the id of the answer that recommended the item, where one did.
+    `recommendation` is the id of the answer that recommended the item, if there was one.
 
     >>> Event("ann", "Alien", 4.0, time=1700000000000, id="click-17")
     Event(user='ann', item='Alien', value=4.0, time=1700000000000, id='click-17', seq=0, recommendation=None)
@@ -37,28 +37,30 @@ class Event(NamedTuple):
 
 
 class Deletion(NamedTuple):
-    """A user was deleted: all that came before `seq` is not to be used. `mark` names the user to who knows the id."""
+    """The deletion of a user: events before `seq` must not be used. `mark` identifies the user for those who know
+    the id.
+    """
 
     mark: bytes
     seq: int
 
 
 class ItemUpdate(NamedTuple):
-    """The state of an item from `seq` on, in place of what earlier updates said of it.
+    """The state of an item from `seq` on, which replaces that of earlier updates.
 
     Parameters
     ----------
     item
         The item's id.
     facts
-        All its facts by name: text, numbers, booleans, lists of tags; None in place of one says that it is missing.
-        None in place of all leaves those of the update before; an update that was read from a log has them itself.
+        All its facts by name: text, numbers, booleans, lists of tags; a fact of None is missing. None in place of the
+        mapping keeps the facts of the update before; an update that was read from a log has them itself.
     hidden
-        Whether it is left out of all answers; None leaves that as it was.
+        Whether the item is left out of all answers; None keeps the state before.
     removed
-        Whether it is gone, facts and all, until an update says otherwise.
+        Whether the item is removed with its facts, until another update.
     seq
-        Its place in the journal, 0 as long as it has none.
+        The place of the update in the journal, 0 before it has one.
     """
 
     item: Id
@@ -72,8 +74,8 @@ Entry: TypeAlias = Event | Deletion | ItemUpdate
 
 
 class Receipt(NamedTuple):
-    """The outcome of a batch: the journal has all of its events up to `seq`; so many are new, so many it had
-    before.
+    """The outcome of a batch: the journal has all its events up to `seq`; and the numbers of new and of known
+    events.
     """
 
     seq: int
@@ -82,9 +84,9 @@ class Receipt(NamedTuple):
 
 
 class Checkpoint(NamedTuple):
-    """The items of the model were updated with all events up to `seq`; `version` names the file if there is one.
+    """A checkpoint: the items of the model were updated with all events up to `seq`; `version` names the file, if any.
 
-    `rule` says how new ids were admitted; None if all of them were, by a fastrec that knew no other way.
+    `rule` is the rule that admitted new ids; None if an older fastrec admitted all.
     """
 
     seq: int
@@ -98,7 +100,7 @@ def clock_time(time_unit: str) -> int:
 
 
 def check_batch(batch: Iterable[Event | tuple[Any, ...]], time_unit: str) -> list[Event]:
-    """Events with all their fields checked, their times by this machine's clock; or an error that names the place."""
+    """Checks all fields of events, and gives them times of this machine's clock; an error names the place."""
     events = [check_event(event, place) for place, event in enumerate(batch)]
     latest = clock_time(time_unit) + _AHEAD * UNITS_PER_SECOND[time_unit]
     for place, event in enumerate(events):
@@ -111,7 +113,7 @@ def check_batch(batch: Iterable[Event | tuple[Any, ...]], time_unit: str) -> lis
 
 
 def check_event(event: Any, place: int = 0) -> Event:
-    """An event with all its fields checked, or an error that names the place and the field.
+    """Checks all fields of an event; an error names the place and the field.
 
     >>> check_event(("ann", "Alien", float("nan")), 3)
     Traceback (most recent call last):
@@ -135,7 +137,7 @@ def check_event(event: Any, place: int = 0) -> Event:
 
 
 def _is_usual(event: Event) -> bool:
-    """Tells whether an event needs no other look: a batch may have a hundred thousand of them."""
+    """Tells whether an event needs no further check: a batch may have a hundred thousand events."""
     user, item, value, moment, key, _, recommendation = event
     return (
         _is_usual_id(user)
@@ -154,11 +156,11 @@ def _is_usual_id(given: Any) -> bool:
 
 
 def check_id(name: str, given: Any) -> Id:
-    """An id that a journal takes: an integer of 64 bits, or a string that is not too long."""
+    """Checks an id for a journal: an integer of 64 bits, or a string that is not too long."""
     if _is_usual_id(given):
         return given  # type: ignore[no-any-return]
     kind = type(given)
-    if kind is not bool and hasattr(given, "__index__"):  # NumPy's integers
+    if kind is not bool and hasattr(given, "__index__"):  # integers of NumPy
         number = int(given)
         if number in _INT64:
             return number
@@ -166,7 +168,7 @@ def check_id(name: str, given: Any) -> Id:
 
 
 def _check_text(name: str, given: Any, wanted: str = "a string") -> str:
-    """A string of Unicode characters that is not too long."""
+    """Checks a string of Unicode characters that must not be too long."""
     if not isinstance(given, str) or len(given) > _LARGEST_TEXT:
         raise _not_an_id(name, given, wanted)
     try:
@@ -186,5 +188,5 @@ def _not_an_id(name: str, given: Any, wanted: str) -> Exception:
 
 
 def select_events(user: Id, entries: Sequence[Entry]) -> list[Event]:
-    """The events of one user among entries; 1 and "1" are two."""
+    """Returns the events of one user among entries; 1 and "1" are two users."""
     return [e for e in entries if isinstance(e, Event) and e.user == user and type(e.user) is type(user)]

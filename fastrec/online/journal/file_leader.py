@@ -1,4 +1,4 @@
-"""FileLeader: of several processes on one machine the one that leads, by a lock on a file that dies with it."""
+"""FileLeader: elects the leader among processes of one machine, with a file lock that ends with the process."""
 
 import contextlib
 import os
@@ -15,14 +15,14 @@ else:
 
 
 class FileLeader:
-    """A lock that one process at a time can have; it is free again when that process ends, however it does.
+    """A lock that one process at a time can hold; it is free again when that process ends in any way.
 
     Parameters
     ----------
     path
         The file to lock.
     mode
-        Its permissions where it is made: who cannot open it cannot hold the lock either.
+        The permissions of a new file: a process that cannot open it cannot hold the lock either.
     """
 
     def __init__(self, path: str | os.PathLike[str], mode: int = PRIVATE) -> None:
@@ -31,7 +31,7 @@ class FileLeader:
         self._file: IO[bytes] | None = None
 
     def acquire(self) -> bool:
-        """Takes the lock, and tells whether this process has it now."""
+        """Tries to take the lock, and tells whether this process holds it now."""
         if self._file is not None:
             return True
         file = self._open()
@@ -47,16 +47,16 @@ class FileLeader:
         return True
 
     def _open(self) -> IO[bytes]:
-        """The file, made if there is none with the mode that was asked for, whatever the umask."""
+        """Opens the file; a new one gets exactly the mode that was asked for, whatever the umask."""
         with contextlib.suppress(FileExistsError):
             return os.fdopen(open_new(self.path, self._mode), "ab")
         return open(self.path, "ab")
 
     def check(self) -> None:
-        """Does nothing: while the process lives nobody takes the lock from it."""
+        """Does nothing: nobody can take the lock from a living process."""
 
     def release(self) -> None:
-        """Lets others have it."""
+        """Releases the lock."""
         if self._file is not None:
             self._file.close()
             self._file = None

@@ -1,4 +1,4 @@
-"""`GroupCommit`: all events that arrive while the disk is busy are written by the next commit."""
+"""`GroupCommit`: the next commit writes all events that arrive while the disk is busy."""
 
 import contextlib
 import queue
@@ -10,9 +10,9 @@ from typing import NamedTuple, TypeAlias
 from fastrec.online.journal.errors import JournalError, JournalFullError
 from fastrec.online.journal.events import Event, Receipt
 
-# Events that may wait for the next commit, all callers together.
+# The number of events that may wait for the next commit, over all callers.
 LARGEST_QUEUE = 100_000
-# Events of one commit at most: what is written at once must find room. And batches.
+# The maximum numbers of events and of batches in one commit: what is written at once must find room.
 _EVENTS_A_COMMIT = 20_000
 _BATCHES_A_COMMIT = 10_000
 
@@ -20,7 +20,7 @@ Write: TypeAlias = Callable[[list[list[Event]]], list[Receipt]]
 
 
 class EventBatch(NamedTuple):
-    """Events that are written together, and what is told once they are."""
+    """Events that are written together, and the future of their receipt."""
 
     events: list[Event]
     done: "Future[Receipt]"
@@ -32,11 +32,11 @@ class GroupCommit:
     Parameters
     ----------
     place
-        What errors call the log.
+        The name of the log in errors.
     write
         Writes batches as a whole or not at all; returns a receipt for each.
     largest_queue
-        Events that may wait.
+        The number of events that may wait.
     """
 
     def __init__(self, place: str, write: Write, largest_queue: int) -> None:
@@ -49,7 +49,7 @@ class GroupCommit:
         self.waiting = 0  # events that wait for a commit
 
     def submit(self, events: list[Event]) -> "Future[Receipt]":
-        """Appends events that are checked; the future's result comes after the commit."""
+        """Appends checked events; the future's result comes after the commit."""
         done: Future[Receipt] = Future()
         with self._lock:
             if self._closed:
@@ -66,7 +66,7 @@ class GroupCommit:
         return done
 
     def close(self) -> None:
-        """Writes what waits, and takes nothing more."""
+        """Writes the waiting events, and takes no more."""
         with self._lock:
             thread, self._thread = self._thread, None
             self._closed = True
@@ -83,7 +83,7 @@ class GroupCommit:
                 self._commit_group(group)
 
     def _next_group(self) -> tuple[list[EventBatch], bool]:
-        """The batches of the next commit, once there is one; and whether these are the last."""
+        """Returns the batches of the next commit, once there is one; and whether these are the last."""
         group: list[EventBatch] = []
         size = 0
         with contextlib.suppress(queue.Empty):
@@ -96,7 +96,7 @@ class GroupCommit:
         return group, False
 
     def _commit_group(self, group: list[EventBatch]) -> None:
-        # From here on a future cannot be cancelled any more; what was cancelled while it waited is not written.
+        # From here on a future cannot be cancelled; events cancelled while they waited are not written.
         wanted = [batch for batch in group if batch.done.set_running_or_notify_cancel()]
         failure: BaseException | None = None
         receipts: list[Receipt] = []

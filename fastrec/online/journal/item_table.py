@@ -12,25 +12,25 @@ from fastrec.online.journal.room import DiskRoom
 
 
 class ItemTable:
-    """Writes updates of items, and reads the latest of each.
+    """Writes updates of items, and reads the latest one of each item.
 
     Parameters
     ----------
     database
         The journal's file.
     room
-        What is asked before each commit.
+        The check of disk space before each commit.
     keys
-        Of the journal.
+        The keys of the journal.
     checks
-        Of its rows.
+        The checks of its rows.
     """
 
     def __init__(self, database: Database, room: DiskRoom, keys: Keys, checks: EntryChecks) -> None:
         self._database, self._room, self._keys, self._checks = database, room, keys, checks
 
     def write(self, updates: list[ItemUpdate]) -> int:
-        """Writes updates that are checked, as a whole; returns the place of the last one."""
+        """Writes checked updates, all or none; returns the place of the last one."""
         with self._database.errors():
             self._room.keep()
             return self._room.with_shorter_log(lambda: self._insert(updates))
@@ -46,7 +46,7 @@ class ItemTable:
         return last
 
     def latest(self, upto: int | None) -> list[ItemUpdate]:
-        """The last update of each item, among those up to a place that is not trimmed."""
+        """Returns the last update of each item up to a place that is not trimmed."""
         with self._database.errors(), self._database.reading() as connection:
             trimmed, kept, last = (
                 int(self._database.record(connection, name)) for name in ("trimmed", "kept_items", "last")
@@ -57,7 +57,7 @@ class ItemTable:
 
 
 def _find_latest(connection: sqlite3.Connection, items: list[Id]) -> list[ItemFields]:
-    """The rows of the last updates of some items."""
+    """Returns the rows of the last updates of some items."""
     found: list[ItemFields] = []
     for item in items:
         query = "SELECT item, facts, hidden, crc, seq FROM items WHERE item = ? ORDER BY seq DESC LIMIT 1"
@@ -66,13 +66,13 @@ def _find_latest(connection: sqlite3.Connection, items: list[Id]) -> list[ItemFi
 
 
 def select_items(connection: sqlite3.Connection, after: int, end: int) -> list[ItemFields]:
-    """The rows of updates after a place and up to another, in order."""
+    """Returns the rows of updates after a place and up to another, in order."""
     query = "SELECT item, facts, hidden, crc, seq FROM items WHERE seq > ? AND seq <= ? ORDER BY seq"
     return connection.execute(query, (after, end)).fetchall()
 
 
 def drop_superseded(connection: sqlite3.Connection, upto: int) -> int:
-    """Drops the updates up to a place that later ones, up to there, have replaced; returns how many are left."""
+    """Drops the updates up to a place that later ones up to there have replaced; returns the number of those left."""
     connection.execute(
         "DELETE FROM items WHERE seq <= ? AND seq NOT IN (SELECT MAX(seq) FROM items WHERE seq <= ? GROUP BY item)",
         (upto, upto),

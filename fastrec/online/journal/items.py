@@ -1,4 +1,4 @@
-"""Updates of items: checked, and made rows of a log."""
+"""Updates of items: their checks, and their rows in a log."""
 
 import json
 import math
@@ -12,18 +12,18 @@ from fastrec.online.journal.events import Fact, Id, ItemUpdate, check_id
 ItemRow: TypeAlias = tuple[int, Id, str | None, int, int]
 
 _LARGEST_NAME, _LARGEST_TEXT, _MOST_TAGS, _MOST_FACTS = 200, 10_000, 1_000, 1_000
-_LARGEST_INTEGER = 2**53  # up to which an integer is a number of every kind
+_LARGEST_INTEGER = 2**53  # the largest integer that every kind of number represents
 
 
 class NumberedUpdates(NamedTuple):
-    """Updates of items to be written: their rows, and the place of the last one."""
+    """Numbered updates of items: their rows, and the place of the last one."""
 
     rows: list[ItemRow]
     last: int
 
 
 def check_updates(updates: Iterable[ItemUpdate]) -> list[ItemUpdate]:
-    """Updates with all their fields checked, or an error that names the place and the field.
+    """Checks all fields of updates; an error names the place and the field.
 
     >>> check_updates([ItemUpdate("Alien", {"price": float("nan")})])
     Traceback (most recent call last):
@@ -42,7 +42,7 @@ def _check_update(name: str, update: Any) -> ItemUpdate:
 
 
 def check_facts(name: str, facts: Any) -> dict[str, Fact]:
-    """Facts that an item may have, or an error that names the first that it may not."""
+    """Checks the facts of an item; an error names the first invalid one."""
     if not isinstance(facts, Mapping) or len(facts) > _MOST_FACTS:
         raise ValueError(f"{name} must be a mapping of at most {_MOST_FACTS} names to facts")
     return {_check_name(name, key): _check_fact(f"{name}.{key}", facts[key]) for key in facts}
@@ -55,7 +55,7 @@ def _check_name(where: str, name: Any) -> str:
 
 
 def _check_fact(name: str, fact: Any) -> Fact:
-    """A fact that an item may have, or an error that names it."""
+    """Checks a fact of an item; an error names it."""
     if fact is None or isinstance(fact, bool):
         return fact
     if isinstance(fact, int) and abs(fact) <= _LARGEST_INTEGER:
@@ -74,18 +74,18 @@ def _is_text(given: Any) -> bool:
 
 
 def number_updates(updates: list[ItemUpdate], known: Iterable[ItemUpdate], last: int, seed: int) -> NumberedUpdates:
-    """Gives places to updates, and to each what it leaves as it was.
+    """Gives places to updates, and fills in what each leaves unchanged.
 
     Parameters
     ----------
     updates
-        Checked.
+        The checked updates.
     known
-        The last updates of these items that the log has.
+        The last updates of these items in the log.
     last
         The place of the log's last entry.
     seed
-        Of its checksums.
+        The seed of the log's checksums.
     """
     states = {update.item: update for update in known}
     rows: list[ItemRow] = []
@@ -98,7 +98,7 @@ def number_updates(updates: list[ItemUpdate], known: Iterable[ItemUpdate], last:
 
 
 def _with_the_rest(update: ItemUpdate, before: ItemUpdate) -> ItemUpdate:
-    """The update with what it leaves as it was."""
+    """Returns the update with the unchanged parts of the one before."""
     if update.removed:
         return ItemUpdate(update.item, {}, False, True)
     facts = before.facts if update.facts is None else update.facts
@@ -106,12 +106,12 @@ def _with_the_rest(update: ItemUpdate, before: ItemUpdate) -> ItemUpdate:
 
 
 def encode_facts(update: ItemUpdate) -> str | None:
-    """The facts of an update as JSON; None if the item is removed."""
+    """Encodes the facts of an update as JSON; None if the item is removed."""
     return None if update.removed else json.dumps(update.facts, ensure_ascii=False, separators=(",", ":"))
 
 
 def decode_update(item: Id, facts: str | None, hidden: int, seq: int) -> ItemUpdate:
-    """The update that a row says.
+    """Returns the update in a row.
 
     >>> decode_update(7, '{"price":9.5}', 1, 3)
     ItemUpdate(item=7, facts={'price': 9.5}, hidden=True, removed=False, seq=3)
@@ -120,7 +120,7 @@ def decode_update(item: Id, facts: str | None, hidden: int, seq: int) -> ItemUpd
 
 
 def latest_updates(updates: Iterable[ItemUpdate]) -> list[ItemUpdate]:
-    """The last update of each item; 1 and "1" are two.
+    """Returns the last update of each item; 1 and "1" are two items.
 
     >>> [update.hidden for update in latest_updates([ItemUpdate(1, {}), ItemUpdate("1", {}), ItemUpdate(1, {}, True)])]
     [None, True]

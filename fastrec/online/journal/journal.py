@@ -1,4 +1,4 @@
-"""`Journal`: the durable event log, SQLite in one file, safe to kill at any moment, shared by processes."""
+"""`Journal`: the durable event log, a SQLite file shared by processes and safe to kill at any moment."""
 
 import os
 import sqlite3
@@ -44,28 +44,28 @@ _LAST = "SELECT value, crc FROM meta WHERE name = 'last'"
 class Journal:
     """Events in one SQLite file (write-ahead log, synchronous=FULL), appended by any number of threads and processes.
 
-    What `append` has returned for is on disk: a process killed at any moment, or a power cut, loses nothing of it.
+    Events are on disk when `append` returns: a kill or a power cut at any moment loses none of them.
     Batches that arrive while the disk is busy are committed together. An event with an id counts once, however often
     it is sent. Ids keep their type: 42 and "42" are two users.
 
     Parameters
     ----------
     path
-        The file; made if there is none.
+        The file, created if there is none.
     time_unit : {"s", "ms", "us", "ns"}
-        The unit of the events' times, fixed when the file is made.
+        The unit of the events' times, fixed when the file is created.
     queue_size
         Events that may wait for the next commit, before `append` raises `JournalFullError`.
     mode
-        The permissions of a file that is made, and of those beside it: its owner's alone, unless 0o660, say, lets a
-        group share it.
+        The permissions of a new file, and of those beside it: by default only the owner has access; 0o660 lets a group
+        share it.
     skip_damaged
-        Read on past rows that are damaged or missing, which are lost, instead of raising `JournalDamagedError`.
+        Skip damaged or missing rows, which are lost, instead of raising `JournalDamagedError`.
 
     Raises
     ------
     JournalError
-        If the file is no journal, of a newer version, or cannot be opened or made.
+        If the file is no journal, has a newer version, or cannot be opened or created.
 
     Examples
     --------
@@ -90,7 +90,7 @@ class Journal:
     ) -> None:
         self.path = Path(path)
         if os.fspath(path) in ("", ":memory:"):
-            raise JournalError(f"a journal is a file, which {os.fspath(path)!r} is not: give its path")
+            raise JournalError(f"a journal is a file, and {os.fspath(path)!r} is none: give the path of a file")
         check_choice("time_unit", time_unit, (None, *UNITS_PER_SECOND))
         reserve = Reserve(self.path.with_name(f"{self.path.name}-reserve"), check_mode(mode))
         largest_queue = check_integer("queue_size", queue_size, minimum=1)
@@ -139,18 +139,18 @@ class Journal:
         Raises
         ------
         ValueError, TypeError
-            If an event is not what it must be: its place and field are named, and nothing of the batch is kept.
+            If an event is invalid; the message names its place and field, and nothing of the batch is kept.
         JournalFullError
-            If too many events wait already.
+            If too many events are waiting.
         JournalError
-            If they cannot be written. Nothing of the batch is kept.
+            If the events cannot be written; nothing of the batch is kept.
         """
         return self.submit(batch).result().seq
 
     def submit(self, batch: Iterable[Event | tuple[Any, ...]]) -> "Future[Receipt]":
-        """As `append`, without waiting: the future's result comes after the commit.
+        """Appends like `append`, without waiting: the future's result comes after the commit.
 
-        A future that is cancelled before its commit has begun takes its events back; later it cannot be cancelled.
+        Cancelling the future before its commit begins withdraws its events; later it cannot be cancelled.
         """
         return self._commits.submit(check_batch(batch, self._time_unit))
 
@@ -160,15 +160,15 @@ class Journal:
         return self._commits.waiting
 
     def update_items(self, updates: Iterable[ItemUpdate]) -> int:
-        """Notes what is so of items from here on: their facts, and whether they are hidden or removed.
+        """Records the state of items from here on: their facts, and whether they are hidden or removed.
 
-        Each update replaces what was said of its item before, but for what it leaves as it was. The last one of each
-        item stays, however much is trimmed.
+        Each update replaces the item's state except the parts that it leaves unchanged. Trimming never drops the last
+        update of an item.
 
         Parameters
         ----------
         updates
-            All of them are written, or none.
+            The updates; all of them are written, or none.
 
         Returns
         -------
@@ -178,9 +178,9 @@ class Journal:
         Raises
         ------
         ValueError, TypeError
-            If an update is not what it must be: its place and field are named.
+            If an update is invalid; the message names its place and field.
         JournalError
-            If they cannot be written.
+            If the updates cannot be written.
 
         Examples
         --------
@@ -196,38 +196,37 @@ class Journal:
     def delete_user(self, user: Id) -> int:
         """Removes all events of a user from the disk: from the file, its free pages and the write-ahead log.
 
-        What remains is a keyed hash of the id, by which models that have learned from the user know not to use it, and
-        the places of the events. The whole file is written anew for it, which takes as long as it is large: a second
-        for some hundred thousand events, while others wait to write. On a full disk it is possible, too: room is kept
-        for it. The file is then written anew by a later `trim` or deletion, once there is room for that; until then
-        copies of rows that were moved may be left in unused parts of pages.
+        A keyed hash of the id remains, by which models that have learned from the user know not to use it, and the
+        places of the events. The whole file is rewritten, which takes a second for some hundred thousand events; other
+        writers wait. A deletion works on a full disk, too, since room is reserved for it. Then a later `trim` or
+        deletion rewrites the file, once there is room; until then unused parts of pages may hold copies of moved rows.
 
         Returns
         -------
         int
-            The seq of the deletion: snapshots from there on do not know the user's history any more.
+            The seq of the deletion: later snapshots do not know the user's history.
 
         Raises
         ------
         JournalError
-            If it cannot be written, or where a reader kept the old log from being emptied for ten seconds.
+            If it cannot be written, or a reader kept the old log from being emptied for ten seconds.
         """
         return self._eraser.delete_user(check_id("user", user))
 
     def trim(self, upto: int, keep: Sequence[int] = ()) -> int:
-        """Drops the events up to `upto`, but never past what a published model has taken in.
+        """Drops the events up to `upto`, but only those that a published model has taken in.
 
         Parameters
         ----------
         upto
             A seq.
         keep
-            The seqs of events that are kept all the same, and can be read by `kept`.
+            The seqs of events to keep; `kept` reads them.
 
         Returns
         -------
         int
-            The seq up to which events are gone now.
+            The seq up to which events are dropped now.
         """
         check_integer("upto", upto, minimum=0)
         with self._database.errors():
@@ -237,30 +236,32 @@ class Journal:
         return upto
 
     def record_checkpoint(self, seq: int, version: str, rule: str | None = None) -> None:
-        """Notes that the model's items were updated with the events up to `seq`: who replays does it there again."""
+        """Records that the model's items were updated with the events up to `seq`: a replay repeats the update
+        there.
+        """
         with self._database.errors(), self._database.transaction() as connection:
             record_checkpoint(self._database, connection, self._keys.seed, seq, version, rule)
 
     def record_published(self, seq: int) -> None:
-        """Notes that a published model has taken in the events up to `seq`, which `trim` may now drop."""
+        """Records that a published model has taken in the events up to `seq`, which `trim` may now drop."""
         with self._database.errors(), self._database.transaction() as connection:
             if seq > int(self._database.record(connection, "published")):
                 self._database.set_record(connection, "published", seq)
 
     def record_lineage(self, text: str) -> None:
-        """Notes what models this journal's events belong to."""
+        """Records the lineage of models that this journal belongs to."""
         with self._database.errors(), self._database.transaction() as connection:
             self._database.set_record(connection, "lineage", text)
 
     # -- reading
 
     def last_seq(self) -> int:
-        """The seq of the newest entry on disk, by whichever process; 0 if there is none."""
-        mark = self._database.read_mark()  # ahead of the query: what is written between the two is read again
+        """The seq of the newest entry on disk, of any process; 0 if there is none."""
+        mark = self._database.read_mark()  # before the query: an entry written between the two is read again
         before, seq = self._last
         if mark is not None and mark == before:
             return seq
-        try:  # as `Database.errors`, without its cost: a server asks before each answer
+        try:  # like `Database.errors`, but cheaper: a server asks before each answer
             value, crc = self._database.connection().execute(_LAST).fetchone()
         except sqlite3.Error as error:
             raise self._database.error_of(error) from error
@@ -270,7 +271,7 @@ class Journal:
         return int(value)
 
     def trimmed_seq(self) -> int:
-        """The seq up to which entries have been dropped; 0 where all are there."""
+        """The seq up to which entries have been dropped; 0 if none have."""
         return int(self._database.read_record("trimmed"))
 
     def published_seq(self) -> int:
@@ -287,7 +288,7 @@ class Journal:
         return int(self._database.read_record("unchecked"))
 
     def lineage(self) -> str | None:
-        """The lineage that `record_lineage` has noted; None before."""
+        """The lineage that `record_lineage` has recorded; None before."""
         text = self._database.read_record("lineage")
         return None if text is None else str(text)
 
@@ -299,15 +300,15 @@ class Journal:
     def read(self, after: int, n: int = ENTRIES_AT_ONCE, *, upto: int | None = None) -> list[Entry]:
         """The first `n` entries after `after`, in order: events, deletions of users, and updates of items.
 
-        Each is as it was written, and none is missing but those whose user was deleted: checksums and places are
-        looked at.
+        Checksums and places are checked: each entry is the one that was written, and none is missing except those of
+        deleted users.
 
         Parameters
         ----------
         after
             A seq; 0 is the beginning.
         n
-            How many at most.
+            The maximum number of entries.
         upto
             The last seq to read; None is no limit.
 
@@ -323,7 +324,7 @@ class Journal:
         return self._reader.read(after, n, upto)
 
     def kept(self, first: int, upto: int) -> list[Event]:
-        """The events from one place up to another that are there, those among them that `trim` was told to keep."""
+        """Yields the events from one place up to another that are there, among them those that `trim` has kept."""
         return self._reader.kept(first, upto)
 
     def items(self, upto: int | None = None) -> list[ItemUpdate]:
@@ -331,7 +332,7 @@ class Journal:
         return self._items.latest(upto)
 
     def history(self, user: Id) -> list[Event]:
-        """The events of one user that the journal holds, in order; all of it is read for them, and checked."""
+        """Returns the events of one user in the journal, in order; the whole journal is read and checked for it."""
         return self._reader.history(check_id("user", user))
 
     def checkpoints(self, after: int = 0) -> list[Checkpoint]:
@@ -339,12 +340,12 @@ class Journal:
         return self._reader.checkpoints(after)
 
     def mark(self, user: Id) -> bytes:
-        """The mark that stands for a user in a `Deletion`: a keyed hash of the id and its type."""
+        """Returns the mark of a user in a `Deletion`: a keyed hash of the id and its type."""
         return self._keys.hash_user(user)
 
     @property
     def is_remote(self) -> bool:
-        """No: it is a file."""
+        """Tells whether reading may wait for another machine: never, since it is a file."""
         return False
 
     @property
@@ -372,7 +373,7 @@ class Journal:
     # -- closing
 
     def close(self) -> None:
-        """Writes what waits, then closes the file. Closing twice is no error."""
+        """Writes the waiting events, then closes the file. Closing twice is no error."""
         self._commits.close()
         self.leader.release()
         self._database.close()

@@ -1,4 +1,4 @@
-"""Keys: what follows from a journal's secret key."""
+"""Keys: the values derived from a journal's secret key."""
 
 from hashlib import blake2b
 from zlib import crc32
@@ -7,12 +7,12 @@ from fastrec.online.journal.events import Id
 
 
 class Keys:
-    """A journal's name, the seed of its checksums, and its hashes of ids, which tell types and purposes apart.
+    """A journal's name, the seed of its checksums, and its hashes of ids, which differ by type and purpose.
 
     Parameters
     ----------
     key
-        What is secret, and another one in every journal.
+        The secret key, which differs in every journal.
     """
 
     def __init__(self, key: bytes) -> None:
@@ -25,11 +25,11 @@ class Keys:
         }
 
     def hash_event(self, given: str) -> bytes:
-        """The hash that stands for an event's id."""
+        """Returns the hash of an event's id."""
         return self._hash(b"event", given)
 
     def hash_user(self, user: Id) -> bytes:
-        """The hash that stands for a user."""
+        """Returns the hash of a user's id."""
         return self._hash(b"user", user)
 
     def _hash(self, purpose: bytes, given: Id) -> bytes:

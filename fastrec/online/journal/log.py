@@ -1,4 +1,4 @@
-"""`EventLog`: what every store of events does for the updater and the server, and no more."""
+"""`EventLog`: the interface of every store of events for the updater and the server."""
 
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
@@ -8,38 +8,36 @@ from fastrec.online.journal.events import Checkpoint, Entry, Event, Id, ItemUpda
 
 
 class Leader(Protocol):
-    """The one place, among all processes that use a log, of who makes its models and trims it."""
+    """The role of leader, which one process has among all that use a log: it makes the models and trims the log."""
 
     def acquire(self) -> bool:
-        """Tells whether this process has the place now; it is asked again and again, and stays the leader's
-        own.
-        """
+        """Tells whether this process leads now; it may be called repeatedly, and a leader stays the leader."""
         ...
 
     def check(self) -> None:
-        """Raises a `JournalError` where the place was this process's and is not any more."""
+        """Raises a `JournalError` if this process was the leader and no longer is."""
         ...
 
     def release(self) -> None:
-        """Lets others have it."""
+        """Gives up the lead."""
         ...
 
 
 class EventLog(Protocol):
-    """The methods of a store of events for `Updater` and the server; `Journal` is the one in a file.
+    """The methods of a store of events for `Updater` and the server; `Journal` is a store in a file.
 
     Entries have places, `seq`: 1, 2, 3 …, without gaps, in the order in which they become durable. An entry is an
-    `Event`, a `Deletion` or an `ItemUpdate`; of a deleted user's events only the places are left.
+    `Event`, a `Deletion` or an `ItemUpdate`; only the places of a deleted user's events are left.
     """
 
     @property
     def id(self) -> str:
-        """The name of this log among all others, for as long as it lives."""
+        """The name of this log, unique and permanent."""
         ...
 
     @property
     def address(self) -> str:
-        """The address of the log, for people to read: no password is in it."""
+        """The address of the log for people to read, without a password."""
         ...
 
     @property
@@ -59,13 +57,13 @@ class EventLog(Protocol):
 
     @property
     def leader(self) -> Leader:
-        """The place of the one process that makes models of the log and trims it."""
+        """The role of the one process that makes models of the log and trims it."""
         ...
 
     # -- writing
 
     def submit(self, batch: Iterable[Event | tuple[Any, ...]]) -> "Future[Receipt]":
-        """Appends soon; the future is done once the events are durable. An event with an id counts once."""
+        """Appends events soon; the future is done once they are durable. An event with an id counts once."""
         ...
 
     def delete_user(self, user: Id) -> int:
@@ -73,36 +71,38 @@ class EventLog(Protocol):
         ...
 
     def update_items(self, updates: Iterable[ItemUpdate]) -> int:
-        """Notes what is so of items from here on; returns the place of the last update."""
+        """Records the state of items from here on; returns the place of the last update."""
         ...
 
     def trim(self, upto: int, keep: Sequence[int] = ()) -> int:
-        """Drops events up to a place that a published model has taken in, but for those at the places to keep.
+        """Drops events up to a place that a published model has taken in, except those at the places to keep.
 
-        The last update of each item stays.
+        The last update of each item is kept.
         """
         ...
 
     def record_checkpoint(self, seq: int, version: str, rule: str | None = None) -> None:
-        """Notes that a model's items were updated with the events up to a place: who replays does it there again."""
+        """Records that a model's items were updated with the events up to a place: a replay repeats the update
+        there.
+        """
         ...
 
     def record_published(self, seq: int) -> None:
-        """Notes that a published model has taken in the events up to a place, which `trim` may now drop."""
+        """Records that a published model has taken in the events up to a place, which `trim` may now drop."""
         ...
 
     def record_lineage(self, text: str) -> None:
-        """Notes what models the log's events belong to."""
+        """Records the lineage of models that the log belongs to."""
         ...
 
     # -- reading
 
     def last_seq(self) -> int:
-        """The place of the newest durable entry that this process knows of, its own among them; cheap to ask."""
+        """The place of the newest durable entry that this process knows, its own included; cheap to ask."""
         ...
 
     def trimmed_seq(self) -> int:
-        """The place up to which entries have been dropped; 0 where all are there."""
+        """The place up to which entries have been dropped; 0 if none have."""
         ...
 
     def published_seq(self) -> int:
@@ -114,15 +114,15 @@ class EventLog(Protocol):
         ...
 
     def lineage(self) -> str | None:
-        """The lineage that `record_lineage` has noted; None before."""
+        """The lineage that `record_lineage` has recorded; None before."""
         ...
 
     def read(self, after: int, n: int = ..., *, upto: int | None = None) -> list[Entry]:
-        """The first `n` entries after a place, in order; a `JournalTrimmedError` where they have been dropped."""
+        """Returns the first `n` entries after a place, in order; a `JournalTrimmedError` if they have been dropped."""
         ...
 
     def kept(self, first: int, upto: int) -> list[Event]:
-        """The events from one place up to another that are there, those among them that `trim` was told to keep."""
+        """Yields the events from one place up to another that are there, among them those that `trim` has kept."""
         ...
 
     def items(self, upto: int | None = None) -> list[ItemUpdate]:
@@ -142,5 +142,5 @@ class EventLog(Protocol):
         ...
 
     def close(self) -> None:
-        """Writes what waits, and end. Closing twice is no error."""
+        """Writes the waiting events, and ends. Closing twice is no error."""
         ...

@@ -1,4 +1,4 @@
-"""Numbering: events that are new to a log get places, and every batch a receipt."""
+"""Numbering: new events of a log get places, and every batch gets a receipt."""
 
 from typing import NamedTuple, TypeAlias
 
@@ -10,8 +10,7 @@ EventRow: TypeAlias = tuple[int, Id, Id, float, int | None, int, str | None]
 
 
 class Numbered(NamedTuple):
-    """A batch to be written: rows (seq, user, item, value, time, crc, recommendation), hashes of ids with their
-    seqs, in order of hash.
+    """A batch to write: rows (seq, user, item, value, time, crc, recommendation), and hashes of ids with seqs, by hash.
 
     `receipts` has one for each batch, `last` is the place of the last row.
     """
@@ -23,7 +22,7 @@ class Numbered(NamedTuple):
 
 
 def hash_ids(batches: list[list[Event]], keys: Keys) -> list[list[bytes | None]]:
-    """The hash of each event's id; None if it has none."""
+    """Returns the hash of each event's id; None if it has none."""
     return [[None if event.id is None else keys.hash_event(event.id) for event in events] for events in batches]
 
 
@@ -35,13 +34,13 @@ def number_events(
     Parameters
     ----------
     batches, hashes
-        Events, and what `hash_ids` says of them.
+        Events, and their hashes from `hash_ids`.
     known
-        The places of those hashes that the log has; those of the new ones are added.
+        The places of the hashes that the log has; the new ones are added to it.
     last
         The place of the log's last entry.
     seed
-        Of its checksums.
+        The seed of the log's checksums.
     """
     rows: list[EventRow] = []
     ids: list[tuple[bytes, int]] = []
@@ -57,7 +56,7 @@ def number_events(
                 ids.append((given, last + 1))
             last += 1
             user, item, value, moment, _, _, why = event
-            value += 0.0  # SQLite knows no -0.0
+            value += 0.0  # SQLite has no -0.0
             crc = sum_event(seed, last, user, item, value, moment, why)
             rows.append((last, user, item, value, moment, crc, why))
         added = last - before

@@ -1,4 +1,4 @@
-"""`open_log` and `reopen_log`: a log by its address."""
+"""`open_log` and `reopen_log`: open a log by its address."""
 
 import os
 from pathlib import Path
@@ -24,23 +24,23 @@ def open_log(
     mode: int = PRIVATE,
     skip_damaged: bool = False,
 ) -> EventLog:
-    """Opens the log of an address; it is made if there is none.
+    """Opens the log of an address, or creates it.
 
     Parameters
     ----------
     address
         ``sqlite:PATH``, or a path alone: a `Journal`. ``postgresql://…``: a log for several machines.
     time_unit, queue_size, skip_damaged
-        As of `Journal`.
+        As in `Journal`.
     mode
-        The permissions of a file that is made.
+        The permissions of a new file.
 
     Raises
     ------
     JournalError
-        If it cannot be opened or made.
+        If it cannot be opened or created.
     ValueError
-        If a package is missing that it needs.
+        If a package that it needs is missing.
 
     Examples
     --------
@@ -60,7 +60,7 @@ def open_log(
 
 
 def reopen_log(address: str | os.PathLike[str]) -> EventLog:
-    """Opens the log of an address, as `open_log` does, where a file is there already: none is made.
+    """Opens the log of an address like `open_log`, but never creates a file.
 
     Raises
     ------
@@ -69,9 +69,7 @@ def reopen_log(address: str | os.PathLike[str]) -> EventLog:
     """
     path = os.fspath(address)
     if not path.startswith(_SERVER) and not Path(path.removeprefix(_FILE)).is_file():
-        raise FileNotFoundError(
-            f"there is no journal {path}: give the file that events were kept in, or postgresql://…"
-        )
+        raise FileNotFoundError(f"there is no journal {path}: give the file of the events, or postgresql://…")
     return open_log(path)
 
 

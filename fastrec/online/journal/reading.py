@@ -8,27 +8,27 @@ from fastrec.online.journal.errors import JournalTrimmedError
 from fastrec.online.journal.events import Checkpoint, Entry, Event, Id, select_events
 from fastrec.online.journal.item_table import select_items
 
-# Entries that are read at once where nobody says how many.
+# The number of entries read at once by default.
 ENTRIES_AT_ONCE = 10_000
 _EVENTS = "SELECT user, item, value, time, recommendation, crc, seq FROM events"
 
 
 class EntryReader:
-    """Reads the entries of a journal, and looks at their checksums and places.
+    """Reads the entries of a journal, and checks their checksums and places.
 
     Parameters
     ----------
     database
         The journal's file.
     checks
-        Of its rows.
+        The checks of its rows.
     """
 
     def __init__(self, database: Database, checks: EntryChecks) -> None:
         self._database, self._checks = database, checks
 
     def read(self, after: int, n: int, upto: int | None) -> list[Entry]:
-        """The first `n` entries after `after` and up to `upto`, in order."""
+        """Returns the first `n` entries after `after` and up to `upto`, in order."""
         entries: list[Entry] = []
         with self._database.errors(), self._database.reading() as connection:
             trimmed = int(self._database.record(connection, "trimmed"))
@@ -44,7 +44,9 @@ class EntryReader:
         return entries[:n]
 
     def _read_some(self, connection: sqlite3.Connection, after: int, n: int, end: int) -> tuple[list[Entry], int]:
-        """The entries among the first `n` rows of events after a place, and the place up to which these are all."""
+        """Returns the entries among the first `n` rows of events after a place, and the place up to which they are
+        complete.
+        """
         rows = connection.execute(
             f"{_EVENTS} WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?",
             (after, end, n),
@@ -57,7 +59,7 @@ class EntryReader:
         return self._checks.entries(rows, marks, select_items(connection, after, end), after, end), end
 
     def kept(self, first: int, upto: int) -> list[Event]:
-        """The events from one place up to another that are there, those among them that `trim` was told to keep."""
+        """Yields the events from one place up to another that are there, among them those that `trim` has kept."""
         with self._database.errors(), self._database.reading() as connection:
             trimmed, kept = (int(self._database.record(connection, name)) for name in ("trimmed", "kept"))
             count = connection.execute("SELECT COUNT(*) FROM events WHERE seq <= ?", (trimmed,)).fetchone()[0]
@@ -69,7 +71,7 @@ class EntryReader:
             return list(self._checks.events(rows))
 
     def history(self, user: Id) -> list[Event]:
-        """The events of one user that the journal holds, in order; all of it is read for them, and checked."""
+        """Returns the events of one user in the journal, in order; the whole journal is read and checked for it."""
         after = int(self._database.read_record("trimmed"))
         found = select_events(user, self.kept(0, after))
         while entries := self.read(after, ENTRIES_AT_ONCE, None):

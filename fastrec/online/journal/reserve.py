@@ -1,4 +1,4 @@
-"""A reserve of disk space beside a journal: given up when the disk is full, so that a deletion can still be written."""
+"""A reserve of disk space beside a journal: it is given up when the disk is full, so that a deletion can be written."""
 
 import contextlib
 import math
@@ -12,19 +12,19 @@ from fastrec.permissions import open_new
 if sys.platform != "win32":
     import resource
 
-# So large where there is room; else an eighth of what is free, by halves.
+# The size of the reserve; with less room, an eighth of the free bytes, found by halving.
 LARGEST, SMALLEST = 4 << 20, 64 << 10
 
 
 class Reserve:
-    """A file that holds nothing but room.
+    """A file that only reserves disk space.
 
     Parameters
     ----------
     path
-        Where it lies: on the disk of what it is for.
+        The path of the file, on the disk of the journal.
     mode
-        Its permissions.
+        The permissions of the file.
     """
 
     def __init__(self, path: Path, mode: int) -> None:
@@ -32,14 +32,14 @@ class Reserve:
         self.mode = mode
 
     def size(self) -> int:
-        """The number of bytes set aside; 0 where the reserve has been given up."""
+        """The number of reserved bytes; 0 if the reserve has been given up."""
         try:
             return os.stat(self.path).st_size
         except FileNotFoundError:
             return 0
 
     def make(self) -> int:
-        """Sets bytes aside, where none are; returns how many are then. 0: there is no room for any."""
+        """Reserves bytes if there are none; returns the number of reserved bytes, 0 without room."""
         size = LARGEST
         while size >= SMALLEST and not self.size():
             if size <= shutil.disk_usage(self.path.parent).free // 8:
@@ -61,13 +61,13 @@ class Reserve:
             aside.unlink(missing_ok=True)
 
     def give_up(self) -> None:
-        """Lets the disk have the room."""
+        """Gives the reserve back to the disk."""
         with contextlib.suppress(FileNotFoundError):
             self.path.unlink()
 
 
 def largest_file() -> float:
-    """The number of bytes that a file of this process may have."""
+    """Returns the maximum size of a file of this process."""
     if sys.platform == "win32":
         return math.inf
     limit = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
@@ -75,7 +75,7 @@ def largest_file() -> float:
 
 
 def _fill(descriptor: int, size: int) -> None:
-    """Gives a file blocks of its own: one that is only long has none."""
+    """Writes to every block of a file, since a merely extended file owns none."""
     if hasattr(os, "posix_fallocate"):
         os.posix_fallocate(descriptor, 0, size)
         return

@@ -1,4 +1,4 @@
-"""`DiskRoom`: a journal keeps as much of the disk as a deletion needs, whatever else is refused."""
+"""`DiskRoom`: keeps enough disk space for a deletion, even if everything else is refused."""
 
 import contextlib
 import os
@@ -14,23 +14,23 @@ Result = TypeVar("Result")
 
 
 class DiskRoom:
-    """The room that a journal's file has, and may have yet.
+    """The disk space of a journal's file, present and future.
 
     Parameters
     ----------
     database
         The file.
     reserve
-        What is set aside for deletions.
+        The reserve for deletions.
     """
 
     def __init__(self, database: Database, reserve: Reserve) -> None:
         self._database, self._reserve = database, reserve
 
     def keep(self) -> None:
-        """See to it that a deletion finds room, should there be none left for events.
+        """Ensures that a deletion finds room even if there is none for events.
 
-        It needs the reserve, and that the file can take what is in the log: so much may it have yet to grow.
+        A deletion needs the reserve, and room for the file to grow by the content of the log.
         """
         self._database.check_file()
         reserved = self._reserve.size() or self._reserve.make()
@@ -43,7 +43,7 @@ class DiskRoom:
             self._database.connection().execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
 
     def with_shorter_log(self, work: Callable[[], Result]) -> Result:
-        """The result of work for which the log is moved into the file, where the disk has no room for a longer one."""
+        """Runs work; on a disk without room for a longer log, the log is moved into the file first."""
         try:
             return work()
         except sqlite3.Error as error:
@@ -54,7 +54,7 @@ class DiskRoom:
         return work()
 
     def with_reserve(self, work: Callable[[], Result]) -> Result:
-        """The result of work that may have what was kept in reserve, where the disk has nothing else."""
+        """Runs work; if the disk has no other room, the reserve is given up for it."""
         try:
             return self.with_shorter_log(work)
         except sqlite3.Error as error:
@@ -64,5 +64,5 @@ class DiskRoom:
         return self.with_shorter_log(work)
 
     def make_reserve(self) -> None:
-        """Sets aside again what was given up, once there is room for it."""
+        """Reserves again what was given up, once there is room for it."""
         self._reserve.make()

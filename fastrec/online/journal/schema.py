@@ -1,4 +1,4 @@
-"""The tables of a journal's file, and what makes a file of an older version one of today's."""
+"""The tables of a journal's file, and the upgrade of older files."""
 
 import secrets
 import sqlite3
@@ -8,8 +8,8 @@ from typing import Any
 from fastrec.online.journal.checksums import sum_row
 from fastrec.online.journal.errors import JournalError
 
-FORMAT_VERSION = 3  # 1 had no checksums, 2 no items: such files are taken on
-APPLICATION_ID = 0x66726563  # "frec", by which the `file` command and we ourselves know a journal
+FORMAT_VERSION = 3  # version 1 had no checksums, 2 no items: such files are upgraded
+APPLICATION_ID = 0x66726563  # "frec", by which the `file` command and fastrec recognise a journal
 
 _SCHEMA = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value, crc INTEGER) WITHOUT ROWID;
@@ -22,7 +22,7 @@ CREATE TABLE items (seq INTEGER PRIMARY KEY, item, facts TEXT, hidden INTEGER NO
 CREATE INDEX items_by_item ON items (item, seq);
 CREATE TABLE checkpoints (seq INTEGER PRIMARY KEY, version TEXT NOT NULL, rule TEXT, crc INTEGER)
 """
-# What makes a file of version 1 one of version 2. The index found a user's events, for which nobody asks often.
+# The upgrade from version 1 to 2. The dropped index found a user's events, which is rarely needed.
 _CHECKSUMS = """
 DROP INDEX events_by_user;
 ALTER TABLE meta ADD COLUMN crc INTEGER;
@@ -31,14 +31,14 @@ ALTER TABLE deletions ADD COLUMN crc INTEGER;
 ALTER TABLE checkpoints ADD COLUMN rule TEXT;
 ALTER TABLE checkpoints ADD COLUMN crc INTEGER
 """
-# And one of version 2 one of version 3.
+# The upgrade from version 2 to 3.
 _ITEMS = """
 ALTER TABLE events ADD COLUMN recommendation TEXT;
 CREATE TABLE items (seq INTEGER PRIMARY KEY, item, facts TEXT, hidden INTEGER NOT NULL, crc INTEGER);
 CREATE INDEX items_by_item ON items (item, seq)
 """
-# What version 1 had no record of: up to where rows have no checksum, how many events `trim` has kept, how many
-# checkpoints there are, whether the file is to be written anew, and whose models follow it.
+# Records that version 1 lacked: the last row without a checksum, the number of events that `trim` has kept, the number
+# of checkpoints, whether the file is due for a rewrite, and the lineage of its models.
 _NEWER = {"unchecked": 0, "kept": 0, "checkpoints": 0, "unscrubbed": 0, "lineage": None}
 
 
@@ -48,7 +48,7 @@ def is_empty(connection: sqlite3.Connection) -> bool:
 
 
 def check_kind(connection: sqlite3.Connection, path: Path) -> None:
-    """Refuses a file that is no journal, or one of another version; an empty one may become a journal."""
+    """Refuses a file that is no journal, or has another version; an empty file may become a journal."""
     if is_empty(connection):
         return
     if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
@@ -62,7 +62,7 @@ def check_kind(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def make_current(connection: sqlite3.Connection, time_unit: str) -> None:
-    """Makes an empty file a journal, and one of an older version one of today's."""
+    """Makes an empty file a journal, and upgrades an older one."""
     if is_empty(connection):
         _make(connection, time_unit)
         return
@@ -84,7 +84,7 @@ def _make(connection: sqlite3.Connection, time_unit: str) -> None:
 
 
 def _add_checksums(connection: sqlite3.Connection) -> None:
-    """Makes a file of version 1 one of version 2; its rows stay without checksums, and are known by their places."""
+    """Upgrades a file from version 1 to 2; its rows stay without checksums, and are known by their places."""
     _run(connection, _CHECKSUMS)
     values = dict(connection.execute("SELECT name, value FROM meta"))
     checkpoints = connection.execute("SELECT COUNT(*) FROM checkpoints").fetchone()[0]
@@ -101,5 +101,5 @@ def _record(connection: sqlite3.Connection, values: dict[str, Any]) -> None:
 
 
 def record_row(name: str, value: Any) -> tuple[str, Any, int]:
-    """A row of the table of records."""
+    """Returns a row of the table of records."""
     return name, value, sum_row(0, "meta", name, value)

@@ -7,12 +7,12 @@ from fastrec.online.journal.checksums import sum_row
 from fastrec.online.journal.database import Database
 from fastrec.online.journal.item_table import drop_superseded
 
-# An event id sent again counts as known while it is among so many last events; then its hash is dropped.
+# An event id counts as known while it is among so many last events; then its hash is dropped.
 REMEMBERED_IDS = 10_000_000
 
 
 def drop_events(database: Database, connection: sqlite3.Connection, upto: int, keep: Sequence[int]) -> int:
-    """Drops the events up to a place, but those to keep, and what was noted about them; returns the place."""
+    """Drops the events up to a place, except those to keep, with all records about them; returns the place."""
     trimmed, published = (int(database.record(connection, name)) for name in ("trimmed", "published"))
     upto = min(upto, published)
     if upto <= trimmed:
@@ -38,7 +38,7 @@ def drop_events(database: Database, connection: sqlite3.Connection, upto: int, k
 def record_checkpoint(
     database: Database, connection: sqlite3.Connection, seed: int, seq: int, version: str, rule: str | None
 ) -> None:
-    """Notes a checkpoint."""
+    """Records a checkpoint."""
     crc = sum_row(seed, "checkpoints", seq, version, rule)
     connection.execute("INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?, ?)", (seq, version, rule, crc))
     _count_checkpoints(database, connection)

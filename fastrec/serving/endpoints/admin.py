@@ -1,4 +1,4 @@
-"""Work that an operator asks for: a new model now, or the one that has been published."""
+"""Work that an operator asks for: a new model now, or a reload of the published one."""
 
 import asyncio
 import contextlib
@@ -33,20 +33,20 @@ async def reload(server: Server, request: Request) -> Answer:
         done = await asyncio.to_thread(updater.reload)
     if done:
         server.metrics.took_model("loaded")
-        return _tell(f"this is served in place of {before.version}", updater.snapshot, began, done=True)
+        return _tell(f"this version replaces {before.version}", updater.snapshot, began, done=True)
     return _tell(updater.problem or "there is no newer model", updater.snapshot, began, done=False)
 
 
 async def _make(server: Server, what: Work) -> Answer:
     before, updater, began = server.snapshot_now(), _updater(server), time.monotonic()
     if len(server.settings.shares) > 1:
-        raise Refusal(409, "of several models at once none is made anew")
+        raise Refusal(409, "a server of several models makes no new ones: publish them from elsewhere")
     with _one_at_a_time(server):
         try:
             made = await asyncio.to_thread(server.leading.make, updater, what)
         except JournalError as error:
             raise refuse_writing(error) from None
-        except OSError as error:  # a full disk, a store out of reach
+        except OSError as error:  # a full disk, or a store that cannot be reached
             raise Refusal(503, f"the {what} could not be published: {error}", **{"retry-after": "5"}) from None
     if made.model is before.model:
         return _tell(f"the model has all events up to {made.model_seq}", made, began, done=False)
@@ -60,9 +60,9 @@ def _updater(server: Server) -> Updater:
 
 @contextlib.contextmanager
 def _one_at_a_time(server: Server) -> Iterator[None]:
-    """Refuses to begin a piece of work where another one goes on."""
+    """Refuses to start a piece of work while another one runs."""
     if server.is_working:
-        raise Refusal(429, "another checkpoint, refit or reload goes on", **{"retry-after": "5"})
+        raise Refusal(429, "another checkpoint, refit or reload is running: try again later", **{"retry-after": "5"})
     server.is_working = True
     try:
         yield

@@ -1,4 +1,4 @@
-"""Events are taken in."""
+"""Endpoint that takes events in."""
 
 import asyncio
 import functools
@@ -22,7 +22,7 @@ from fastrec.serving.recommendation import parse_recommendation
 from fastrec.serving.refusal import Refusal
 from fastrec.serving.server import Server
 
-# Events of a request beyond which they are checked on a thread, so that others need not wait for it.
+# With more events in a request, they are checked on a thread, so that other requests need not wait.
 MANY_EVENTS = 1000
 
 
@@ -55,7 +55,7 @@ async def append_events(server: Server, request: Request) -> Answer:
 
 
 def _count_followed(server: Server, events: list[m.NewEvent]) -> None:
-    """Counts the events that follow from recommendations; of scenarios that are none here as "other"."""
+    """Counts the events that follow from recommendations; unknown scenarios count as "other"."""
     for event in events:
         if event.recommendation is not None:
             origin = parse_recommendation(event.recommendation)
@@ -64,7 +64,7 @@ def _count_followed(server: Server, events: list[m.NewEvent]) -> None:
 
 
 def _submit(journal: EventLog, updater: Updater, model: Recommender, asked: m.EventsRequest) -> "Future[Receipt]":
-    """Hands the events of a request to the journal, once they are found to be what the model can take."""
+    """Passes the events of a request to the journal, after a check that the model can take them."""
     events = asked.events
     check_types(model, "users_", [event.user for event in events], "events", ".user")
     check_types(model, "items_", [event.item for event in events], "events", ".item")
@@ -85,5 +85,5 @@ def _submit(journal: EventLog, updater: Updater, model: Recommender, asked: m.Ev
     ]
     refused = updater.refused(batch)
     if refused is not None:
-        raise Refusal(422, "new users or items are refused here (--new-users, --new-items)", f"events[{refused}]")
+        raise Refusal(422, "this server refuses new users or items (--new-users, --new-items)", f"events[{refused}]")
     return journal.submit(batch)

@@ -1,4 +1,4 @@
-"""Items: which there are, which are alike, and what is so of each."""
+"""Items: lists of items, similar items, and the state of each item."""
 
 import asyncio
 
@@ -25,7 +25,7 @@ from fastrec.serving.refusal import Refusal
 from fastrec.serving.server import Server
 from fastrec.serving.shaping import Mask, list_shaped, mask_of_filters, read_filters, read_shaping
 
-# Items that may be asked about together.
+# the maximum number of items in one question
 MOST_SIMILAR = 100
 
 
@@ -62,7 +62,7 @@ async def _answer_similar(
 ) -> m.SimilarAnswer:
     try:
         listed = await server.line.run(_list_similar, server, snapshot, asked, items, unknown)
-    except ValueError as error:  # of a model that could tell by its users alone, and keeps none
+    except ValueError as error:  # the model needs users to compare items, and keeps none
         raise Refusal(409, str(error), field) from None
     one = items[0] if len(items) == 1 else None
     title = None if one is None else snapshot.items.title_of(one)
@@ -86,7 +86,7 @@ def _list_similar(
 
 
 def _can_be_compared(snapshot: Snapshot, item: Id) -> bool:
-    """Tells whether an item can be asked about: the model knows it, and it is not removed."""
+    """Tells whether an item can be compared: the model knows it, and it is not removed."""
     return bool(encode(snapshot.model, [item])[0] >= 0) and snapshot.items.facts_of(item) is not None
 
 
@@ -139,7 +139,7 @@ async def delete_item(server: Server, request: Request) -> Answer:
 
 
 async def _write(server: Server, update: ItemUpdate) -> Snapshot:
-    """The snapshot that has an update, once that is on disk."""
+    """Writes an update, and returns the snapshot that has it once it is on disk."""
     try:
         seq = await asyncio.to_thread(server.writable().update_items, [update])
     except JournalError as error:

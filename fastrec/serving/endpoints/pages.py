@@ -1,4 +1,4 @@
-"""The web page, and what it is made of."""
+"""The web page and its files."""
 
 import functools
 from pathlib import Path
@@ -22,12 +22,12 @@ async def show_home(server: Server, request: Request) -> Response:
 
 
 async def show_docs(server: Server, request: Request) -> Response:
-    """GET /docs: what can be asked."""
+    """GET /docs: the description of the API."""
     return _send_page("api.html")
 
 
 async def send_file(server: Server, request: Request) -> Response:
-    """GET /page/{file}: what the page is made of."""
+    """GET /page/{file}: a file of the page."""
     name = request.path_params["file"]
     if name not in FILES:
         raise HTTPException(404)
@@ -40,5 +40,5 @@ def _send_page(name: str) -> Response:
 
 @functools.cache
 def read_page(name: str) -> bytes:
-    """A file of the page."""
+    """Returns a file of the page."""
     return (PAGE / name).read_bytes()

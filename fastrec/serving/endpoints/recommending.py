@@ -30,9 +30,9 @@ from fastrec.serving.refusal import Refusal
 from fastrec.serving.server import Server
 from fastrec.serving.shaping import Mask, Shaping, is_quick, list_shaped, read_filters, read_shaping
 
-# Items of a request beyond which it is answered on a thread, so that others need not wait for it.
+# With more items in a request, it is answered on a thread, so that other requests need not wait.
 LONG_LISTS = 1000
-# Rows of a batch that are answered before others have a turn.
+# The rows of a batch that are answered before other requests have a turn.
 ROWS_AT_ONCE = 20_000
 
 
@@ -51,16 +51,16 @@ async def recommend(server: Server, request: Request) -> Answer:
 
 
 class Question(NamedTuple):
-    """A question to a snapshot: about a user, or about a history.
+    """A question to a snapshot, about a user or about a history.
 
     Parameters
     ----------
     snapshot
-        With what the request itself says of the user.
+        The snapshot, with the user's events from the request.
     user, history
-        One of them.
+        The user or the history; the other is None.
     options
-        What may be in the answer, as of `Snapshot.recommend`.
+        The options of `Snapshot.recommend`.
     """
 
     snapshot: Snapshot
@@ -70,11 +70,11 @@ class Question(NamedTuple):
 
     @property
     def who(self) -> Any:
-        """The user, or the history as a model takes it."""
+        """The user, or the history in the form of a model."""
         return self.user if self.history is None else self.history.audience(self.snapshot.model)
 
     def answer(self, k: int) -> SingleAnswer:
-        """The best items; without filters, which is what most ask, by the shortest way."""
+        """Returns the best items; without filters, the most common case, by the shortest way."""
         snapshot = self.snapshot
         if self.options == _USUAL:
             if self.history is not None:
@@ -84,7 +84,7 @@ class Question(NamedTuple):
         return SingleAnswer(top.codes[0], top.scores[0], bool(top.fallback[0]))
 
     def ask(self, k: int, within: Mask | None) -> TopK:
-        """The best items within a mask."""
+        """Returns the best items within a mask."""
         if self.history is not None:
             return self.snapshot.ask_model(self.who, k, within=within, **self.options)
         return self.snapshot.recommend([self.user], k, within=within, on_unknown="popular", **self.options)  # type: ignore[list-item]
@@ -141,7 +141,7 @@ def _reasons(snapshot: Snapshot, who: Any, item: Id, n: int = 3) -> list[m.Reaso
 
 
 def _read_visit(snapshot: Snapshot, user: Id, given: list[Any], policy: str, unknown: list[Id]) -> list[Event]:
-    """Reads what a user does now, as events that follow those that the snapshot has."""
+    """Reads a visit of a user as events that follow those of the snapshot."""
     ids, values = _read_entries(snapshot.model, given)
     codes = known_codes(snapshot.model, ids, policy, "history", unknown)
     known = [(item, value) for item, value, code in zip(ids, values, codes, strict=True) if code >= 0]
@@ -149,7 +149,7 @@ def _read_visit(snapshot: Snapshot, user: Id, given: list[Any], policy: str, unk
 
 
 def _read_entries(model: Recommender, given: list[Any]) -> tuple[list[Id], list[float]]:
-    """The items and values of a history."""
+    """Reads the items and values of a history."""
     ids = [entry.item if isinstance(entry, m.Entry) else entry for entry in given]
     values = [entry.value if isinstance(entry, m.Entry) else 1.0 for entry in given]
     check_event_values(model, values, "history", ".value")
@@ -157,7 +157,7 @@ def _read_entries(model: Recommender, given: list[Any]) -> tuple[list[Id], list[
 
 
 def _read_history(server: Server, model: Recommender, given: list[Any], policy: str, unknown: list[Id]) -> HistoryRow:
-    """The history of a request, the newest item last; items given twice are what events about them would be."""
+    """Reads the history of a request, the newest item last; repeated items are merged like events."""
     ids, values = _read_entries(model, given)
     codes = known_codes(model, ids, policy, "history", unknown)
     kept = codes >= 0
@@ -206,7 +206,7 @@ def _check_batch(
 def _answer_rows(
     snapshot: Snapshot, asked: m.BatchRequest, filters: dict[str, Any], shaping: Shaping | None, users: list[Id]
 ) -> list[bytes]:
-    """The rows of some of the users, as they are sent."""
+    """Returns the rows of some of the users, as they are sent."""
     options = {"exclude_seen": asked.exclude_seen, "on_unknown": "popular", **filters}
     if shaping is None:
         top = snapshot.recommend(users, asked.k, **options)

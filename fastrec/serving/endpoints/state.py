@@ -1,4 +1,4 @@
-"""The state of the server: the model that it serves, and its problems."""
+"""The state of the server: the served model, and its problems."""
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -55,12 +55,12 @@ async def show_model(server: Server, request: Request) -> Answer:
 
 
 async def show_life(server: Server, request: Request) -> Answer:
-    """GET /healthz: the process lives."""
+    """GET /healthz: tells that the process lives."""
     return make_answer(m.StateAnswer("alive", server.version))
 
 
 async def show_readiness(server: Server, request: Request) -> Answer:
-    """GET /readyz: it can answer."""
+    """GET /readyz: tells whether the server can answer."""
     if server.updater is None:
         return make_answer(m.StateAnswer("loading", ""), 503, **{"retry-after": "1"})
     if server.is_draining:
@@ -71,9 +71,9 @@ async def show_readiness(server: Server, request: Request) -> Answer:
 
 
 def _problem(server: Server, may: frozenset[Scope]) -> str | None:
-    """The problem, for readers with the scope; others are told that there is one."""
+    """Returns the problem, for readers with the scope; others only learn that there is one."""
     problem = None if server.updater is None else server.updater.problem
-    return problem if problem is None or Scope.read in may else "something is wrong: the log says what"
+    return problem if problem is None or Scope.read in may else "there is a problem: the log has the details"
 
 
 async def show_metrics(server: Server, request: Request) -> Response:

@@ -1,4 +1,4 @@
-"""Users: who there is, what they did, and how they are forgotten."""
+"""Users: lists of users, their histories, and their deletion."""
 
 import asyncio
 

@@ -135,5 +135,5 @@ def test_a_file_that_no_database_can_be_read_from_says_what_to_do(tmp_path, dama
     for left in tmp_path.iterdir():
         left.unlink()
     path.write_bytes(spoilt[damage])
-    with pytest.raises(JournalDamagedError, match="Put a sound copy in its place, or begin a new journal"):
+    with pytest.raises(JournalDamagedError, match="Replace the journal by a sound copy, or begin a new one"):
         Journal(path).read(0)

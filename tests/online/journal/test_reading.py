@@ -10,7 +10,7 @@ def test_who_says_so_reads_on_past_what_is_damaged(written, tmp_path, caplog):
     path = tmp_path / "events.db"
     path.write_bytes(written[0])
     run_sql(path, "UPDATE events SET value = 9 WHERE seq = 600", "DELETE FROM events WHERE seq = 700")
-    with pytest.raises(JournalDamagedError, match="Put a sound copy in its place, or begin a new journal"):
+    with pytest.raises(JournalDamagedError, match="Replace the journal by a sound copy, or begin a new one"):
         everything(path)
     kept, entries, *rest = everything(path, skip_damaged=True)
     assert [kept, *rest] == [written[1][0], *written[1][2:]]

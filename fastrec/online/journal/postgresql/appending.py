@@ -1,4 +1,4 @@
-"""EventWriter: batches of events become rows, once, whatever becomes of the connection."""
+"""EventWriter: writes batches as rows exactly once, even if the connection is lost."""
 
 import secrets
 
@@ -14,19 +14,19 @@ from fastrec.online.journal.postgresql.statements import Session
 
 
 class EventWriter:
-    """Writes batches by the session of one thread.
+    """Writes batches over the session of one thread.
 
-    Each commit has a number of this writer's own, which is in the database once it is committed: where the connection
-    is lost during a commit, a look at it says whether that has been done.
+    The database holds the number of each writer's last commit. If the connection is lost during a commit, that number
+    shows whether it was done.
 
     Parameters
     ----------
     database
-        Where to write.
+        The database to write to.
     keys
-        Of the journal.
+        The keys of the journal.
     channel
-        Where others listen for new entries.
+        The channel on which others listen for new entries.
     """
 
     def __init__(self, database: Database, keys: Keys, channel: str) -> None:
@@ -37,7 +37,7 @@ class EventWriter:
     def write(self, batches: list[list[Event]]) -> list[Receipt]:
         """Writes batches as a whole; returns a receipt for each."""
         number = self._commits + 1
-        self._commits = number  # whatever comes of it: no two commits have one number
+        self._commits = number  # even after a failure: no two commits have the same number
         receipts: list[Receipt] | None = None
         try:
             with self._database.errors():
@@ -53,14 +53,14 @@ class EventWriter:
             if receipts is None:
                 raise
             raise JournalError(
-                f"{error}. It is not known whether the last events were written: send them again, with the same ids"
+                f"{error}. It is unknown whether the last events were written: send them again with the same ids"
             ) from error
         raise AssertionError("not reached")
 
     def _has_committed(self, number: int) -> bool:
-        """Tells whether a commit was done, once it is certain that it will not be done any more."""
+        """Tells whether a commit was done, once it is certain that it will not be done later."""
         with transaction(self._database.session()) as session:
-            statements.lock_tail(session)  # which the lost session holds until it has ended
+            statements.lock_tail(session)  # the lost session holds it until it has ended
             return statements.read_commits(session, self._name) == number
 
     def _insert(self, session: Session, batches: list[list[Event]], number: int) -> list[Receipt]:
@@ -77,8 +77,8 @@ class EventWriter:
         return receipts
 
     def close(self) -> None:
-        """Leaves nothing of this writer but what it has written."""
+        """Removes everything of this writer except its events."""
         try:
             statements.drop_writers(self._database.session(), self._name)
-        except (psycopg.Error, JournalError):  # a server that is gone: a later `trim` forgets it
+        except (psycopg.Error, JournalError):  # the server is gone: a later `trim` forgets the writer
             self._database.drop_session()

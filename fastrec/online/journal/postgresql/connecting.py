@@ -1,4 +1,4 @@
-"""`Database`: sessions of a PostgreSQL database, one for each thread, made anew where they are lost."""
+"""`Database`: sessions of a PostgreSQL database, one for each thread, replaced when they are lost."""
 
 import contextlib
 import threading
@@ -16,13 +16,13 @@ from fastrec.online.journal.postgresql.values import Value
 
 Result = TypeVar("Result")
 
-# So long a transaction waits for others, and for a server that starts again.
+# The time that a transaction waits for others, and for a server that restarts.
 BUSY_SECONDS = 10.0
-# And so long who reads: a server answers without the newest events, rather than late.
+# The time that a reader waits: a server answers without the newest events rather than late.
 READ_SECONDS = 3.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.02, 0.5
-# Where the address does not say: a machine that is gone is noticed within seconds, by both ends; of several servers the
-# one that writes is wanted.
+# The defaults of an address: both ends notice a lost machine within seconds, and of several servers the one that writes
+# is chosen.
 _USUAL = {
     "connect_timeout": "5",
     "keepalives_idle": "5",
@@ -37,15 +37,15 @@ _SESSION = (
     f"set_config('idle_in_transaction_session_timeout', '{BUSY_SECONDS:.0f}s', false), "
     "set_config('tcp_keepalives_idle', '5', false), set_config('tcp_keepalives_interval', '2', false), "
     "set_config('tcp_keepalives_count', '3', false), "
-    # While an answer is under way nothing is asked by keepalives: without this a leader that is cut off then would keep
-    # its lock for as long as the system sends the answer again, a quarter of an hour.
+    # While an answer is under way there are no keepalives. Without this, a leader that is cut off then would keep its
+    # lock for as long as the system repeats the answer, a quarter of an hour.
     "set_config('tcp_user_timeout', '10s', false), "
-    # What is acknowledged is on disk, and where the server is told to wait for a standby, there too.
+    # Acknowledged data are on disk, and on a standby if the server is set to wait for one.
     "CASE WHEN current_setting('synchronous_commit') IN ('off', 'local') "
     "THEN set_config('synchronous_commit', 'on', false) END"
 )
 _DAMAGED = ("XX001", "XX002")
-_SHUTDOWN = "57P"  # or no state at all, where the connection is gone
+_SHUTDOWN = "57P"  # or no state at all, if the connection is lost
 
 
 class Database:
@@ -54,16 +54,16 @@ class Database:
     Parameters
     ----------
     address
-        ``postgresql://…``, as libpq takes it.
+        ``postgresql://…``, in the form of libpq.
     skip_damaged
-        What is done about rows that are not what was written.
+        Whether to leave out altered rows.
     """
 
     def __init__(self, address: str, skip_damaged: bool) -> None:
         try:
             given = conninfo_to_dict(address)
         except psycopg.ProgrammingError as error:
-            raise JournalError(f"the address of the journal is none of PostgreSQL's: {error}") from None
+            raise JournalError(f"the address of the journal is not one of PostgreSQL: {error}") from None
         self._address = make_conninfo("", **{**_USUAL, **given})
         self.place = _describe(given)
         self.damage = Damage(self.place, skip_damaged)
@@ -73,7 +73,7 @@ class Database:
         self._ended = False
 
     def connect(self) -> Session:
-        """A session of the caller's own, in which each statement is a transaction."""
+        """Opens a session for the caller, in which each statement is a transaction."""
         if self._ended:
             raise JournalError(f"{self.place} is closed")
         session = psycopg.connect(self._address, autocommit=True)
@@ -98,17 +98,17 @@ class Database:
         return session
 
     def drop_session(self) -> None:
-        """Lets the thread have a new session next time."""
+        """Drops the thread's session, so that the next use opens a new one."""
         session: Session | None = getattr(self._local, "session", None)
         if session is not None:
             session.close()
 
     def read(self, work: Callable[[Session], Result]) -> Result:
-        """Looks at one moment of the database."""
+        """Opens a read transaction, which sees one moment of the database."""
         return self._run(work, psycopg.IsolationLevel.REPEATABLE_READ, READ_SECONDS)
 
     def write(self, work: Callable[[Session], Result]) -> Result:
-        """Does as a whole, or not at all, what may be done twice; again, where the session was lost meanwhile."""
+        """Runs work that may be repeated in a transaction; runs it again if the session was lost."""
         return self._run(work, psycopg.IsolationLevel.READ_COMMITTED, BUSY_SECONDS)
 
     def _run(self, work: Callable[[Session], Result], isolation: psycopg.IsolationLevel, seconds: float) -> Result:
@@ -119,7 +119,7 @@ class Database:
         raise AssertionError("not reached")
 
     def tries(self, seconds: float) -> Iterator[None]:
-        """The moments at which to try again what a lost session has stopped; the last failure is raised."""
+        """Yields the attempts to repeat work that a lost session has stopped; the last failure is raised."""
         self._local.failure = None
         end, pause = time.monotonic() + seconds, FIRST_PAUSE
         while True:
@@ -131,18 +131,18 @@ class Database:
 
     @contextlib.contextmanager
     def lost_sessions(self) -> Iterator[None]:
-        """A session that is lost in here is dropped, and noted for `tries`."""
+        """Drops a session that is lost in here, and records it for `tries`."""
         try:
             yield
         except psycopg.OperationalError as error:
             if not (error.sqlstate or _SHUTDOWN).startswith(_SHUTDOWN):
-                raise  # something else went wrong, and would go wrong again
+                raise  # another error, which would occur again
             self.drop_session()
             self._local.failure = error
 
     @contextlib.contextmanager
     def errors(self) -> Iterator[None]:
-        """Errors of PostgreSQL in here become the journal's own."""
+        """Converts errors of PostgreSQL to the journal's own."""
         try:
             yield
         except psycopg.Error as error:
@@ -156,14 +156,14 @@ class Database:
         return (JournalDiskFullError if isinstance(error, psycopg.errors.DiskFull) else JournalError)(said)
 
     def record(self, session: Session, name: str) -> Value:
-        """The record of that name."""
+        """Returns the record of that name."""
         found = read_record(session, name)
         if found is None or found[1] != found[2]:
             raise self.damage.error(f"its record of {name!r}")
         return found[0]
 
     def number(self, session: Session, name: str) -> int:
-        """The record of that name, which is a number."""
+        """Returns the record of that name, which is a number."""
         return int(self.record(session, name) or 0)
 
 
@@ -171,14 +171,14 @@ class Database:
 def transaction(
     session: Session, isolation: psycopg.IsolationLevel = psycopg.IsolationLevel.READ_COMMITTED
 ) -> Iterator[Session]:
-    """Opens a transaction: all that is done within it is kept, or nothing."""
+    """Opens a transaction: all work within it is kept, or none."""
     session.isolation_level = isolation
     with session.transaction():
         yield session
 
 
 def _describe(given: Mapping[str, object]) -> str:
-    """An address for people to read: without a password, and without what says how to connect."""
+    """Describes an address for people: without a password and without parameters of the connection."""
     host, port = str(given.get("host") or ""), given.get("port")
     where = f"{host}:{port}" if port and "," not in host else host
     user = f"{given['user']}@" if given.get("user") else ""

@@ -1,4 +1,4 @@
-"""A deleted user's events are erased, and the table of events is written anew without them."""
+"""Erases a deleted user's events, and rewrites the table of events without them."""
 
 import psycopg
 
@@ -31,7 +31,7 @@ def delete_user(database: Database, keys: Keys, user: Id, channel: str) -> int:
 
 
 def scrub(database: Database) -> None:
-    """Writes the table of events anew, where that is due: rows that were changed are else left in its file."""
+    """Rewrites the table of events if that is due: its file would otherwise keep old versions of changed rows."""
     if not database.read(lambda session: database.number(session, "unscrubbed")):
         return
     with database.errors():

@@ -1,4 +1,4 @@
-"""Updates of items: written, and the latest of each read."""
+"""Updates of items: writing them, and reading the latest of each item."""
 
 from fastrec.online.journal.checking import EntryChecks
 from fastrec.online.journal.events import ItemUpdate
@@ -9,9 +9,9 @@ from fastrec.online.journal.postgresql.statements import Session
 
 
 def write_updates(database: Database, checks: EntryChecks, seed: int, channel: str, updates: list[ItemUpdate]) -> int:
-    """Writes updates as a whole; returns the place of the last one.
+    """Writes updates, all or none; returns the place of the last one.
 
-    Done twice, where it is not known whether a lost session has done it, it says the same twice.
+    If a lost session may have done it, it is done again, and records the same twice.
     """
 
     def write(session: Session) -> int:
@@ -28,7 +28,7 @@ def write_updates(database: Database, checks: EntryChecks, seed: int, channel: s
 
 
 def read_latest(database: Database, checks: EntryChecks, upto: int | None) -> list[ItemUpdate]:
-    """The last update of each item, among those up to a place that is not trimmed."""
+    """Returns the last update of each item up to a place that is not trimmed."""
 
     def read(session: Session) -> list[ItemUpdate]:
         trimmed, kept, last = (database.number(session, name) for name in ("trimmed", "kept_items", "last"))

@@ -35,23 +35,23 @@ _NEW = dict.fromkeys(
 class PostgreSQLJournal:
     """Events in a PostgreSQL database, appended by any number of threads, processes and machines.
 
-    What `append` has returned for is committed, as durable as the server is told to make it; an event with an id counts
-    once, however often it is sent. The order is that of the commits, one after the other. A server that is started
-    anew is waited for, ten seconds long.
+    Events are committed when `append` returns, as durably as the server is set up; an event with an id counts once,
+    however often it is sent. The order is that of the commits. If the server restarts, calls wait for it up to ten
+    seconds.
 
     Parameters
     ----------
     address
-        ``postgresql://user@host/database``, as libpq takes it; passwords are better kept in ``~/.pgpass`` or
-        ``PGPASSWORD`` than in a command that others can see. The tables ``fastrec_…`` are made in the first schema of
-        the search path that there is: one log a schema.
+        ``postgresql://user@host/database``, in the form of libpq. Keep passwords in ``~/.pgpass`` or ``PGPASSWORD``
+        rather than in a command that others can see. The tables ``fastrec_…`` are created in the first existing schema
+        of the search path: one log per schema.
     time_unit, queue_size, skip_damaged
-        As of `Journal`.
+        As in `Journal`.
 
     Raises
     ------
     JournalError
-        If the database cannot be reached, or its tables are of another version.
+        If the database cannot be reached, or its tables have another version.
     """
 
     def __init__(
@@ -91,7 +91,9 @@ class PostgreSQLJournal:
         self._listener.start(last)
 
     def _check_format(self, session: Session, given: str | None) -> tuple[str, bytes, int]:
-        """The unit of times, the key and the last place of the tables; an error if they are others' tables."""
+        """Returns the unit of times, the key and the last place of the tables; an error if the tables belong to
+        others.
+        """
         database = self._database
         if database.record(session, "format") != FORMAT:
             raise JournalError(f"{database.place} has a journal of another version: use the fastrec that made it")
@@ -108,9 +110,9 @@ class PostgreSQLJournal:
         return self.submit(batch).result().seq
 
     def submit(self, batch: Iterable[Event | tuple[Any, ...]]) -> "Future[Receipt]":
-        """As `append`, without waiting: the future's result comes after the commit.
+        """Appends like `append`, without waiting: the future's result comes after the commit.
 
-        A future that is cancelled before its commit has begun takes its events back; later it cannot be cancelled.
+        Cancelling the future before its commit begins withdraws its events; later it cannot be cancelled.
         """
         return self._commits.submit(check_batch(batch, self._time_unit))
 
@@ -125,7 +127,7 @@ class PostgreSQLJournal:
         return self._commits.waiting
 
     def update_items(self, updates: Iterable[ItemUpdate]) -> int:
-        """Notes what is so of items from here on, all of it or nothing; returns the seq of the last update."""
+        """Records the state of items from here on, all or nothing; returns the seq of the last update."""
         seq = write_updates(self._database, self._checks, self._keys.seed, self._channel, check_updates(updates))
         self._listener.advance(seq)
         return seq
@@ -133,26 +135,28 @@ class PostgreSQLJournal:
     def delete_user(self, user: Id) -> int:
         """Erases all events of a user; returns the seq of the deletion.
 
-        The table of events is written anew for it, while others wait. What the server keeps besides (its write-ahead
-        log, standbys, backups) has the events until it is dropped there.
+        The table of events is rewritten for it, while others wait. The server's write-ahead log, standbys and backups
+        keep the events until they are dropped there.
         """
         seq = delete_user(self._database, self._keys, check_id("user", user), self._channel)
         self._listener.advance(seq)
         return seq
 
     def trim(self, upto: int, keep: Sequence[int] = ()) -> int:
-        """Drops the events up to a place that a published model has taken in, but for those at the places to keep."""
+        """Drops the events up to a place that a published model has taken in, except those at the places to keep."""
         check_integer("upto", upto, minimum=0)
         upto = self._lead(lambda session: drop_events(self._database, session, upto, keep))
         scrub(self._database)
         return upto
 
     def record_checkpoint(self, seq: int, version: str, rule: str | None = None) -> None:
-        """Notes that the model's items were updated with the events up to `seq`: who replays does it there again."""
+        """Records that the model's items were updated with the events up to `seq`: a replay repeats the update
+        there.
+        """
         self._lead(lambda session: record_checkpoint(session, self._keys.seed, seq, version, rule))
 
     def record_published(self, seq: int) -> None:
-        """Notes that a published model has taken in the events up to `seq`, which `trim` may now drop."""
+        """Records that a published model has taken in the events up to `seq`, which `trim` may now drop."""
 
         def write(session: Session) -> None:
             if seq > self._database.number(session, "published"):
@@ -161,11 +165,11 @@ class PostgreSQLJournal:
         self._lead(write)
 
     def record_lineage(self, text: str) -> None:
-        """Notes what models this journal's events belong to."""
+        """Records the lineage of models that this journal belongs to."""
         self._database.write(lambda session: statements.write_record(session, "lineage", text))
 
     def _lead(self, work: Callable[[Session], Result]) -> Result:
-        """Does what a leader alone may do, if there are leaders."""
+        """Runs work for which leaders need to lead; without leaders, it just runs."""
         if not self.leader.has_led:
             return self._database.write(work)
         with self._database.errors():
@@ -174,11 +178,11 @@ class PostgreSQLJournal:
     # -- reading
 
     def last_seq(self) -> int:
-        """The seq of the newest entry that is known here: this process's own at once, others' as they are heard of."""
+        """The seq of the newest entry known here: this process's own at once, others' after their notification."""
         return self._listener.last()
 
     def trimmed_seq(self) -> int:
-        """The seq up to which entries have been dropped; 0 where all are there."""
+        """The seq up to which entries have been dropped; 0 if none have."""
         return self._number("trimmed")
 
     def published_seq(self) -> int:
@@ -190,7 +194,7 @@ class PostgreSQLJournal:
         return self._database.read(statements.last_deletion)
 
     def lineage(self) -> str | None:
-        """The lineage that `record_lineage` has noted; None before."""
+        """The lineage that `record_lineage` has recorded; None before."""
         text = self._database.read(lambda session: self._database.record(session, "lineage"))
         return None if text is None else str(text)
 
@@ -204,7 +208,7 @@ class PostgreSQLJournal:
 
     @property
     def is_remote(self) -> bool:
-        """Yes."""
+        """Tells whether reading may wait for another machine: always."""
         return True
 
     @property
@@ -218,13 +222,13 @@ class PostgreSQLJournal:
         return self._time_unit
 
     def read(self, after: int, n: int = ENTRIES_AT_ONCE, *, upto: int | None = None) -> list[Entry]:
-        """The first `n` entries after `after`, in order, checked as those of `Journal`."""
+        """Returns the first `n` entries after `after`, in order, checked as in `Journal`."""
         check_integer("after", after, minimum=0)
         check_integer("n", n, minimum=1)
         return self._reader.read(after, n, upto)
 
     def kept(self, first: int, upto: int) -> list[Event]:
-        """The events from one place up to another that are there, those among them that `trim` was told to keep."""
+        """Yields the events from one place up to another that are there, among them those that `trim` has kept."""
         return self._reader.kept(first, upto)
 
     def items(self, upto: int | None = None) -> list[ItemUpdate]:
@@ -232,7 +236,7 @@ class PostgreSQLJournal:
         return read_latest(self._database, self._checks, upto)
 
     def history(self, user: Id) -> list[Event]:
-        """The events of one user that the journal holds, in order; all of it is read for them, and checked."""
+        """Returns the events of one user in the journal, in order; the whole journal is read and checked for it."""
         return self._reader.history(check_id("user", user))
 
     def checkpoints(self, after: int = 0) -> list[Checkpoint]:
@@ -240,7 +244,7 @@ class PostgreSQLJournal:
         return self._reader.checkpoints(after)
 
     def mark(self, user: Id) -> bytes:
-        """The mark that stands for a user in a `Deletion`: a keyed hash of the id and its type."""
+        """Returns the mark of a user in a `Deletion`: a keyed hash of the id and its type."""
         return self._keys.hash_user(user)
 
     def __repr__(self) -> str:
@@ -249,7 +253,7 @@ class PostgreSQLJournal:
     # -- closing
 
     def close(self) -> None:
-        """Writes what waits, then ends all sessions. Closing twice is no error."""
+        """Writes the waiting events, then ends all sessions. Closing twice is no error."""
         self._commits.close()
         self._listener.close()
         self.leader.release()

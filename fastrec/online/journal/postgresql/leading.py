@@ -1,4 +1,4 @@
-"""`SessionLeader`: of several machines the one process that leads, by an advisory lock that ends with its session."""
+"""`SessionLeader`: elects the leader among machines, with an advisory lock that ends with its session."""
 
 import threading
 from collections.abc import Callable
@@ -14,26 +14,26 @@ Result = TypeVar("Result")
 
 
 class SessionLeader:
-    """A lock that one session at a time can have.
+    """A lock that one session at a time can hold.
 
-    Who has lost the session has lost the lock, perhaps without knowing it. What a leader alone may write is therefore
-    written by that session (`run`): it cannot be written any more once somebody else may lead.
+    A lost session has lost the lock, perhaps unnoticed. So that session itself writes what only a leader may write
+    (`run`): that is impossible once another process may lead.
 
     Parameters
     ----------
     connect
-        Makes a session.
+        The function that opens a session.
     key
         The lock's number.
     place
-        What errors call the log.
+        The name of the log in errors.
     """
 
     def __init__(self, connect: Callable[[], Session], key: int, place: str) -> None:
         self._connect, self._key, self._place = connect, key, place
         self._session: Session | None = None
         self._using = threading.RLock()
-        self.has_led = False  # since the last release: whoever has, writes as a leader or not at all
+        self.has_led = False  # since the last release: a process that has led writes as a leader or not at all
 
     def acquire(self) -> bool:
         """Tells whether this process leads now."""
@@ -56,7 +56,7 @@ class SessionLeader:
         return self._session is session
 
     def check(self) -> None:
-        """Raises an error where this process has led and does so no more."""
+        """Raises an error if this process has led and no longer does."""
         with self._using:
             if self.has_led and not self._lives():
                 raise JournalError(
@@ -64,7 +64,7 @@ class SessionLeader:
                 )
 
     def run(self, work: Callable[[Session], Result]) -> Result:
-        """Does as a whole what only a leader may do."""
+        """Runs a transaction that only a leader may run."""
         with self._using:
             self.check()
             assert self._session is not None
@@ -72,7 +72,7 @@ class SessionLeader:
                 return work(session)
 
     def release(self) -> None:
-        """Lets others have it."""
+        """Gives up the lead."""
         with self._using:
             self.has_led = False
             self._drop()

@@ -1,4 +1,4 @@
-"""`Listener`: how far the log goes, kept up to date by notifications, and by looks where one is lost."""
+"""`Listener`: the end of the log, kept up to date by notifications, and by polling if one is lost."""
 
 import threading
 import time
@@ -9,23 +9,23 @@ import psycopg
 from fastrec.online.journal.errors import JournalError
 from fastrec.online.journal.postgresql.statements import Session, listen
 
-# Seconds between looks where nothing is heard, and after which the server counts as out of reach.
+# The seconds between polls without notification, and those after which the server counts as unreachable.
 LOOK_SECONDS, SILENT_SECONDS = 0.5, 3.0
 
 
 class Listener:
-    """A thread that listens.
+    """A thread that listens for new entries.
 
     Parameters
     ----------
     connect
-        Makes a session.
+        The function that opens a session.
     look
-        The place of the last entry, by a session.
+        The function that reads the place of the last entry over a session.
     channel
-        Where to listen.
+        The channel to listen on.
     place
-        What errors call the log.
+        The name of the log in errors.
     """
 
     def __init__(
@@ -39,23 +39,23 @@ class Listener:
         self._thread = threading.Thread(target=self._run, name="fastrec-listen", daemon=True)
 
     def start(self, last: int) -> None:
-        """Begins, with the place of the last entry that is known."""
+        """Starts, with the place of the last known entry."""
         self.advance(last)
         self._thread.start()
 
     def close(self) -> None:
-        """Ends."""
+        """Stops."""
         self._stop.set()
         self._thread.join()
 
     def advance(self, seq: int) -> None:
-        """Notes that the server has just said that the log goes so far."""
+        """Records that the server has just reported this end of the log."""
         with self._lock:
             self._last = max(self._last, seq)
             self._heard_at = time.monotonic()
 
     def last(self) -> int:
-        """The end of the log; an error if that could not be seen for some seconds."""
+        """Returns the end of the log; raises an error if it could not be read for some seconds."""
         if self._stop.is_set():
             raise JournalError(f"{self._place} is closed")
         silent = time.monotonic() - self._heard_at
@@ -69,7 +69,7 @@ class Listener:
                 with self._connect() as session:
                     listen(session, self._channel)
                     self._follow(session)
-            except (psycopg.Error, JournalError):  # `last` says so after some seconds
+            except (psycopg.Error, JournalError):  # `last` reports it after some seconds
                 self._stop.wait(LOOK_SECONDS)
 
     def _follow(self, session: Session) -> None:

@@ -17,21 +17,21 @@ from fastrec.online.journal.reading import ENTRIES_AT_ONCE
 
 
 class EntryReader:
-    """Reads, each answer of one moment.
+    """Reads entries; each answer shows one moment.
 
     Parameters
     ----------
     database
-        The journal's.
+        The journal's database.
     checks
-        Of its rows.
+        The checks of its rows.
     """
 
     def __init__(self, database: Database, checks: EntryChecks) -> None:
         self._database, self._checks = database, checks
 
     def read(self, after: int, n: int, upto: int | None) -> list[Entry]:
-        """The first `n` entries after `after` and up to `upto`, in order."""
+        """Returns the first `n` entries after `after` and up to `upto`, in order."""
         return self._database.read(lambda session: self._read(session, after, n, upto))
 
     def _read(self, session: Session, after: int, n: int, upto: int | None) -> list[Entry]:

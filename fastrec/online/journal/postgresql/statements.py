@@ -1,4 +1,4 @@
-"""The SQL of a log in PostgreSQL: questions to its tables, by a connection that is in a transaction."""
+"""The SQL of a log in PostgreSQL: queries over a connection that is in a transaction."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeAlias
@@ -13,8 +13,8 @@ from fastrec.online.journal.postgresql.values import Value, decode, encode
 
 Session: TypeAlias = Connection[tuple[Any, ...]]
 
-FORMAT = 2  # 1 had no items: such tables are taken on
-# "frec": one process at a time makes tables.
+FORMAT = 2  # format 1 had no items: such tables are upgraded
+# "frec": one process at a time creates tables
 _MAKING = 0x66726563
 _TABLES = """
 CREATE TABLE fastrec_meta (name text PRIMARY KEY, value bytea, crc bigint NOT NULL);
@@ -31,7 +31,7 @@ CREATE TABLE fastrec_items (
 CREATE INDEX fastrec_items_by_item ON fastrec_items (item, seq);
 CREATE TABLE fastrec_writers (name bytea PRIMARY KEY, commits bigint NOT NULL, at timestamptz NOT NULL)
 """
-# What makes tables of format 1 those of format 2.
+# The upgrade of tables from format 1 to format 2.
 _ITEMS = """
 ALTER TABLE fastrec_events ADD COLUMN recommendation bytea;
 CREATE TABLE fastrec_items (
@@ -44,7 +44,7 @@ CREATE INDEX fastrec_items_by_item ON fastrec_items (item, seq)
 
 
 def make_tables(session: Session, records: dict[str, Value]) -> None:
-    """Makes the tables if there are none, with these records; older ones become those of today."""
+    """Creates the tables if there are none, with these records; older ones are upgraded."""
     session.execute("SELECT pg_advisory_xact_lock(%s)", (_MAKING,))
     if session.execute("SELECT to_regclass('fastrec_meta')").fetchone() != (None,):
         _make_current(session)
@@ -63,7 +63,7 @@ def _make_current(session: Session) -> None:
 
 
 def write_anew(session: Session) -> None:
-    """Writes the table of events into a new file, without what was erased; outside a transaction."""
+    """Rewrites the table of events into a new file, without erased rows; outside a transaction."""
     session.execute("VACUUM (FULL) fastrec_events")
 
 
@@ -71,13 +71,13 @@ def write_anew(session: Session) -> None:
 
 
 def read_record(session: Session, name: str) -> tuple[Value, int, int] | None:
-    """The record of that name, its checksum, and the one that it must have."""
+    """Returns the record of that name, its checksum, and the right checksum."""
     row = session.execute("SELECT value, crc FROM fastrec_meta WHERE name = %s", (name,)).fetchone()
     return None if row is None else (value := decode(row[0]), row[1], sum_row(0, "meta", name, value))
 
 
 def write_record(session: Session, name: str, value: Value) -> None:
-    """Puts a record in place of the one of that name."""
+    """Replaces the record of that name."""
     session.execute(
         "INSERT INTO fastrec_meta VALUES (%s, %s, %s) "
         "ON CONFLICT (name) DO UPDATE SET value = EXCLUDED.value, crc = EXCLUDED.crc",
@@ -86,7 +86,7 @@ def write_record(session: Session, name: str, value: Value) -> None:
 
 
 def lock_tail(session: Session) -> None:
-    """Waits until nobody else appends: from here to the commit the log's last place is this transaction's."""
+    """Waits until nobody else appends: from here to the commit this transaction owns the log's last place."""
     session.execute("SELECT 1 FROM fastrec_meta WHERE name = 'last' FOR UPDATE")
 
 
@@ -94,7 +94,7 @@ def lock_tail(session: Session) -> None:
 
 
 def find_ids(session: Session, hashes: list[bytes]) -> dict[bytes, int]:
-    """The places of those hashes that are known."""
+    """Returns the places of the known ones of some hashes."""
     if not hashes:
         return {}
     return dict(session.execute("SELECT hash, seq FROM fastrec_ids WHERE hash = ANY(%s)", (hashes,)).fetchall())
@@ -118,7 +118,7 @@ def insert_items(session: Session, rows: Sequence[ItemRow]) -> None:
 
 
 def count_commit(session: Session, writer: bytes, commits: int) -> None:
-    """Notes how many commits a writer has made, this one among them."""
+    """Records the number of commits of a writer, this one included."""
     session.execute(
         "INSERT INTO fastrec_writers VALUES (%s, %s, now()) "
         "ON CONFLICT (name) DO UPDATE SET commits = EXCLUDED.commits, at = EXCLUDED.at",
@@ -127,13 +127,13 @@ def count_commit(session: Session, writer: bytes, commits: int) -> None:
 
 
 def read_commits(session: Session, writer: bytes) -> int:
-    """Counts the commits of a writer."""
+    """Returns the number of commits of a writer."""
     row = session.execute("SELECT commits FROM fastrec_writers WHERE name = %s", (writer,)).fetchone()
     return 0 if row is None else int(row[0])
 
 
 def drop_writers(session: Session, writer: bytes | None = None) -> None:
-    """Forgets one writer, or those who have written nothing for a week."""
+    """Forgets one writer, or those that have written nothing for a week."""
     if writer is None:
         session.execute("DELETE FROM fastrec_writers WHERE at < now() - interval '7 days'")
     else:
@@ -211,13 +211,13 @@ def insert_deletion(session: Session, seq: int, mark: bytes, crc: int) -> None:
 
 
 def find_events_of(session: Session, user: int | str, before: int) -> list[int]:
-    """The places of a user's events before a place."""
+    """Returns the places of a user's events before a place."""
     rows = session.execute('SELECT seq FROM fastrec_events WHERE "user" = %s AND seq < %s', (encode(user), before))
     return [row[0] for row in rows]
 
 
 def erase_events(session: Session, places: list[int], checksums: list[int]) -> None:
-    """Leaves nothing of events but their places."""
+    """Erases events except their places."""
     session.execute(
         'UPDATE fastrec_events AS e SET "user" = NULL, item = NULL, value = 0, time = NULL, crc = erased.crc, '
         "recommendation = NULL FROM unnest(%s::bigint[], %s::bigint[]) AS erased(seq, crc) WHERE e.seq = erased.seq",
@@ -226,7 +226,7 @@ def erase_events(session: Session, places: list[int], checksums: list[int]) -> N
 
 
 def drop_events(session: Session, upto: int, keep: list[int]) -> None:
-    """Drops the events up to a place but those to keep, and the deletions and checkpoints that are needed no more."""
+    """Drops the events up to a place except those to keep, and deletions and checkpoints that are no longer needed."""
     session.execute(
         "DELETE FROM fastrec_events WHERE seq <= %s AND seq NOT IN (SELECT unnest(%s::bigint[]))", (upto, keep)
     )
@@ -235,7 +235,7 @@ def drop_events(session: Session, upto: int, keep: list[int]) -> None:
 
 
 def drop_superseded(session: Session, upto: int) -> int:
-    """Drops the updates up to a place that later ones, up to there, have replaced; returns how many are left."""
+    """Drops the updates up to a place that later ones up to there have replaced; returns the number of those left."""
     session.execute(
         "DELETE FROM fastrec_items WHERE seq <= %s AND seq NOT IN "
         "(SELECT max(seq) FROM fastrec_items WHERE seq <= %s GROUP BY item)",
@@ -267,22 +267,22 @@ def count_checkpoints(session: Session) -> int:
 
 
 def notify(session: Session, channel: str, seq: int) -> None:
-    """Tells who listens, once this is committed, how far the log goes."""
+    """Tells all listeners, once this is committed, the end of the log."""
     session.execute("SELECT pg_notify(%s, %s)", (channel, str(seq)))
 
 
 def listen(session: Session, channel: str) -> None:
-    """Be told from now on; outside a transaction."""
+    """Subscribes to notifications; outside a transaction."""
     session.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
 
 
 def try_lock(session: Session, key: int) -> bool:
-    """Tells whether the session has that advisory lock now, which ends with it."""
+    """Tries to take an advisory lock, which ends with the session; tells whether the session holds it."""
     return session.execute("SELECT pg_try_advisory_lock(%s)", (key,)).fetchone() == (True,)
 
 
 def ping(session: Session) -> None:
-    """See that the session lives."""
+    """Checks that the session lives."""
     session.execute("SELECT 1")
 
 

@@ -10,7 +10,7 @@ from fastrec.online.journal.trimming import REMEMBERED_IDS
 
 
 def drop_events(database: Database, session: Session, upto: int, keep: Sequence[int]) -> int:
-    """Drops the events up to a place, but those to keep, and what was noted about them; returns the place."""
+    """Drops the events up to a place, except those to keep, with all records about them; returns the place."""
     statements.lock_tail(session)
     trimmed, upto = database.number(session, "trimmed"), min(upto, database.number(session, "published"))
     if upto <= trimmed:
@@ -29,7 +29,7 @@ def drop_events(database: Database, session: Session, upto: int, keep: Sequence[
 
 
 def record_checkpoint(session: Session, seed: int, seq: int, version: str, rule: str | None) -> None:
-    """Notes a checkpoint."""
+    """Records a checkpoint."""
     crc = sum_row(seed, "checkpoints", seq, version, rule)
     statements.insert_checkpoint(session, seq, version, rule, crc)
     statements.write_record(session, "checkpoints", statements.count_checkpoints(session))

@@ -1,4 +1,4 @@
-"""Values whose type counts, as bytes: PostgreSQL's text takes no NUL, and a column has one type."""
+"""Values as bytes with their types: PostgreSQL's text takes no NUL, and a column has one type."""
 
 from typing import TypeAlias
 
@@ -6,7 +6,7 @@ Value: TypeAlias = int | str | bytes | None
 
 
 def encode(value: Value) -> bytes | None:
-    """A value with a letter for its type before it.
+    """Encodes a value with a letter for its type before it.
 
     >>> encode(42), encode("42"), encode(b"42"), encode(None)
     (b'i42', b's42', b'b42', None)
@@ -19,7 +19,7 @@ def encode(value: Value) -> bytes | None:
 
 
 def decode(stored: bytes | None) -> Value:
-    """The value that was encoded.
+    """Decodes a value.
 
     >>> decode(b"i42"), decode(b"s42"), decode(None)
     (42, '42', None)

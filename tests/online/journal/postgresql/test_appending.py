@@ -24,7 +24,7 @@ def test_who_cannot_know_says_so_and_the_same_ids_sent_again_count_once(journal,
     with open_log(cut_address) as log:
         log.append([("a", 0)])
         proxy.at_commit, proxy.is_cut = "after", True
-        with pytest.raises(JournalError, match="not known whether the last events were written: send them again"):
+        with pytest.raises(JournalError, match="unknown whether the last events were written: send them again"):
             log.append([("a", 1, 1.0, None, "x")])
         proxy.mend()
         assert log.submit([("a", 1, 1.0, None, "x")]).result(30) == (2, 0, 1)
@@ -37,7 +37,7 @@ def test_what_cannot_be_written_is_refused_and_not_kept(journal, cut_address, pr
         proxy.cut()
         with pytest.raises(JournalError) as refused:
             log.append([("a", 1)])
-        assert "not known" not in str(refused.value)
+        assert "unknown" not in str(refused.value)
         proxy.mend()
         assert log.append([("a", 2)]) == 1
     assert [event.item for event in journal.read(0)] == [2]

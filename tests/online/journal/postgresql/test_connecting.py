@@ -57,7 +57,7 @@ def test_nothing_is_done_by_a_database_that_is_closed(database):
 
 def test_an_address_that_is_none_is_refused(monkeypatch):
     monkeypatch.setattr(connecting, "READ_SECONDS", 0.1)
-    with pytest.raises(JournalError, match="none of PostgreSQL's"):
+    with pytest.raises(JournalError, match="not one of PostgreSQL"):
         Database("postgresql://host:many:colons/?what=1", False)
     database = Database("postgresql://127.0.0.1:1/nowhere", False)
     with pytest.raises(JournalError, match=r"postgresql://127\.0\.0\.1:1/nowhere"):
