@@ -1,4 +1,4 @@
-"""Vectors in fewer bytes: codecs as scikit-learn transformers from vectors to rows of bytes, and back."""
+"""Vectors in fewer bytes: codecs as scikit-learn transformers from vectors to rows of bytes and back."""
 
 from fastrec.compression.binary import BinaryCodec, ResidualCodec
 from fastrec.compression.codec import VectorCodec

@@ -1,4 +1,6 @@
-"""Binary codes: of each coordinate its sign; and codes of two levels, the finer one for what the coarser one leaves."""
+"""Binary codes: the sign of each coordinate; and codes of two levels, the finer one for the residual of the coarser
+one.
+"""
 
 from typing import Any, ClassVar, Self
 
@@ -16,16 +18,16 @@ from fastrec.options import Integer, Options, Other, Seed, check_options
 
 
 class BinaryCodec(VectorCodec):
-    """The sign of each coordinate, and a byte for the size of all: a thirtieth of the bytes (128 dimensions).
+    """Encodes the sign of each coordinate, and a byte for the size of all: a thirtieth of the bytes (128 dimensions).
 
-    Vectors are rotated first, at random, which makes signs say as much about a vector as they can: x ≈ s · sign(x) with
-    s = ‖x‖² / Σ|x|, so that scores are right on average over rotations. Queries stay as they are, in float32. Alone it
-    ranks roughly; with a finer codec for what it leaves (`ResidualCodec`), its best are ranked again.
+    Vectors are first rotated at random, which maximises the information in the signs: x ≈ s · sign(x) with s = ‖x‖² /
+    Σ|x|, so that scores are right on average over rotations. Queries stay in float32. Alone it ranks roughly; with a
+    finer codec for the residual (`ResidualCodec`), its best are ranked again.
 
     Parameters
     ----------
     rotation : {"random"} or None
-        None takes the signs of the vectors as they are.
+        None takes the signs of the unrotated vectors.
     random_state : int, RandomState or None
         The seed of the rotation.
 
@@ -60,7 +62,7 @@ class BinaryCodec(VectorCodec):
 
     @staticmethod
     def _scales(coordinates: Floats) -> NDArray[np.float64]:
-        """‖x‖² / Σ|x| of each row, and 0 for one of zeros."""
+        """The scales ‖x‖² / Σ|x| of the rows, and 0 for a zero row."""
         wide = np.abs(coordinates.astype(np.float64))
         sums = wide.sum(axis=1)
         sizes: NDArray[np.float64] = np.square(wide).sum(axis=1) / np.where(sums > 0, sums, 1)
@@ -81,20 +83,20 @@ def _check_level(name: str, codec: Any) -> None:
 
 
 class ResidualCodec(VectorCodec):
-    """Two codecs, the finer one for what the coarser one leaves: scanned by the one, ranked again by both.
+    """Combines two codecs, the finer one for the residual of the coarser one: the coarse codes are scanned, both rank
+    again.
 
-    A row has both codes. A search scans the coarse ones alone and ranks the best `depth` by the whole, so that what
-    lies close in memory is small, and the answer nearly as good as the finer codec's.
+    A row has both codes. A search scans only the coarse ones and ranks the best `depth` again by both. So the scanned
+    memory is small, and the answer is nearly as good as the finer codec's.
 
     Parameters
     ----------
     coarse : VectorCodec or None
-        Its rotation is that of both. None is ``BinaryCodec()``.
+        The coarse codec, whose rotation both share. None is ``BinaryCodec()``.
     fine : VectorCodec or None
-        What quantizes x - x̂ in the coordinates of the coarse one; its own rotation is left out. None is
-        ``Int8Codec()``.
+        The codec of x - x̂ in the coordinates of the coarse one; its own rotation is not used. None is ``Int8Codec()``.
     depth : int
-        How many of the best by the coarse codes are ranked again, for each query; at least as many as are wanted.
+        The number of best vectors by the coarse codes that are ranked again for each query; at least k.
 
     Attributes
     ----------
@@ -126,7 +128,7 @@ class ResidualCodec(VectorCodec):
         self.depth = depth
 
     def fit(self, X: ArrayLike, y: Any = None, *, exact_columns: int = 0) -> Self:
-        """Learns the coarse codec, and then the fine one from what it leaves.
+        """Learns the coarse codec, and then the fine one from the residuals.
 
         Parameters
         ----------
@@ -135,7 +137,7 @@ class ResidualCodec(VectorCodec):
         y
             Not used; accepted because scikit-learn passes it.
         exact_columns
-            How many of the last columns are kept as float32 numbers.
+            The number of last columns that are kept as float32 numbers.
 
         Returns
         -------
@@ -147,13 +149,13 @@ class ResidualCodec(VectorCodec):
         if "rotation" in fine.get_params(deep=False):
             fine.set_params(rotation=None)
         self.rotation_, self.unit_ = self.coarse_.rotation_, self.coarse_.unit_
-        # Where the coarse codec left next to nothing of these vectors, it may leave much of others.
+        # The coarse codec may leave almost no residual of these vectors, but much of others.
         fine._reach = float(np.linalg.norm(vectors.astype(np.float64), axis=1).max())
         self.fine_ = fine.fit(self._left(self._turn(vectors), self.coarse_._encode(self._turn(vectors))))
         return self
 
     def _left(self, coordinates: Floats, rows: Rows) -> Floats:
-        """The coordinates less the coarse codes."""
+        """The residuals: the coordinates less the decoded coarse codes."""
         again = np.empty(coordinates.shape, np.float32)
         coded = Coded(readonly(rows), self._d, 0, 0, self.coarse_._layout(0), NO_LAYOUT)
         decode_rows(coded, readonly(np.arange(len(rows), dtype=np.int32)), again)
@@ -161,7 +163,7 @@ class ResidualCodec(VectorCodec):
 
     @property
     def scanned_bytes_(self) -> int:
-        """The bytes of each vector that a search goes through."""
+        """The bytes of each vector that a search scans."""
         return self.coarse_._width
 
     @property
@@ -176,6 +178,6 @@ class ResidualCodec(VectorCodec):
         return self.coarse_._layout(start)
 
     def coded(self, rows: Rows) -> Coded:
-        """Rows, and how both levels are read."""
+        """Returns rows, with the layouts of both levels."""
         fine = self.fine_._layout(self.coarse_._width)
         return Coded(rows, self.n_features_in_, self.exact_columns_, self._width, self.coarse_._layout(0), fine)

@@ -1,4 +1,4 @@
-"""The base of codecs: vectors in, rows of bytes out, and back; what that costs, and what it changes."""
+"""The base of codecs: from vectors to rows of bytes and back, with measures of cost and error."""
 
 import math
 from abc import abstractmethod
@@ -23,16 +23,16 @@ from fastrec.validation import check_integer, name_options
 Floats = NDArray[np.float32]
 Rows = NDArray[np.uint8]
 
-ROWS_AT_ONCE = 4096  # vectors that are encoded, decoded or measured at a time
-HEADROOM = 8  # float16 numbers are scaled so that the largest of `fit` is below 2 to this power, of its 16
-REACH = 32000  # in units: what is longer may have numbers beyond float16
+ROWS_AT_ONCE = 4096  # vectors encoded, decoded or measured at a time
+HEADROOM = 8  # float16 numbers are scaled so that the largest of `fit` is below 2 to this power, of 16
+REACH = 32000  # in units: longer vectors may have numbers beyond float16
 NO_TABLE = readonly(np.zeros(1, np.float32))
 NO_LAYOUT = Layout(NOTHING, 0, 1, np.float32(1), NO_TABLE, 1, 0)
 
 
 @dataclass(frozen=True)
 class Level(Field):
-    """A codec within another one, of as many dimensions."""
+    """A codec within another one, with the same number of dimensions."""
 
     size: Side
 
@@ -49,28 +49,28 @@ class Level(Field):
 
 
 ROTATION = Choice((None, "random"))
-"""How the vectors of most codecs may be turned."""
+"""The rotations of most codecs."""
 
 
 class VectorCodec(OptionsMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """The base of codecs: a scikit-learn transformer from vectors of shape (n, d) to rows of bytes.
 
-    A row is all there is of a vector, its own steps included, so rows can be cut, joined, saved and memory-mapped like
-    any array. A family defines ``__init__``, ``_learn``, ``_width``, ``_encode`` and ``_layout``. What is encoded are
-    coordinates, which may be turned by a rotation that every vector shares.
+    A row is a complete vector, its own steps included, so rows can be cut, joined, saved and memory-mapped like any
+    array. A family defines ``__init__``, ``_learn``, ``_width``, ``_encode`` and ``_layout``. Codes encode coordinates,
+    after a rotation that all vectors may share.
 
     Attributes
     ----------
     n_features_in_ : int
         The dimensions of a vector, d.
     exact_columns_ : int
-        How many of the last ones are kept as they are.
+        The number of last columns that are kept as float32.
     bytes_per_vector_ : int
-        All that is stored for a vector: codes, and its own steps. What vectors share is in `shared_bytes_`.
+        The bytes stored for a vector: codes, and its own steps. `shared_bytes_` counts the parts that vectors share.
     rotation_ : square float32 array or None
         Coordinates are X · rotation; exact columns stay out of it.
     unit_ : float
-        A power of two: what float16 numbers count in, so that neither end of their range is met.
+        A power of two, the unit of float16 numbers, which keeps them away from both ends of their range.
     """
 
     _learned: ClassVar[Fields] = {
@@ -79,13 +79,13 @@ class VectorCodec(OptionsMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixi
         "rotation_": Array(("d", "d"), least=-1.001, most=1.001, optional=True),
         "unit_": Value(float, least=2.0**-149, most=2.0**127),
     }
-    """What a fitted codec is made of, and a saved one; each class declares only its own."""
+    """The fields of a fitted codec and its file; each class declares only its own."""
 
     n_features_in_: int
     exact_columns_: int
     rotation_: Floats | None
     unit_: float
-    _reach: float = 0.0  # a length that vectors are to be taken to, where those of `fit` are shorter
+    _reach: float = 0.0  # the length that codes must reach, if the vectors of `fit` are shorter
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -95,7 +95,7 @@ class VectorCodec(OptionsMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixi
     # -- what a family defines
 
     def _learn(self, coordinates: Floats, random: np.random.RandomState) -> None:
-        """Learns from coordinates of shape (n, d) what vectors share."""
+        """Learns the parts that vectors share, from coordinates of shape (n, d)."""
 
     @property
     @abstractmethod
@@ -104,16 +104,16 @@ class VectorCodec(OptionsMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixi
 
     @abstractmethod
     def _encode(self, coordinates: Floats) -> Rows:
-        """Rows of bytes, each a function of its own coordinates alone."""
+        """Encodes coordinates as rows of bytes; each row depends on its own coordinates alone."""
 
     @abstractmethod
     def _layout(self, start: int) -> Layout:
-        """The layout by which kernels read a row from byte `start` on."""
+        """Returns the layout with which kernels read a row from byte `start` on."""
 
     # -- scikit-learn
 
     def fit(self, X: ArrayLike, y: Any = None, *, exact_columns: int = 0) -> Self:
-        """Learns what all vectors share: steps, rotation, centroids.
+        """Learns the parts that all vectors share: steps, rotation, centroids.
 
         Parameters
         ----------
@@ -122,8 +122,8 @@ class VectorCodec(OptionsMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixi
         y
             Not used; accepted because scikit-learn passes it.
         exact_columns
-            How many of the last columns are kept as float32 numbers, at 4 bytes each: for biases, which are large
-            beside factors and would widen the steps of all.
+            The number of last columns that are kept as float32 numbers, at 4 bytes each: for biases, which are large
+            relative to factors and would widen all steps.
 
         Returns
         -------
@@ -132,7 +132,7 @@ class VectorCodec(OptionsMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixi
         Raises
         ------
         ValueError, TypeError
-            If an option is not what it must be, or a vector is not finite.
+            If an option is invalid, or a vector is not finite.
         """
         vectors = self._begin(X, exact_columns)
         random = check_random_state(getattr(self, "random_state", 0))
@@ -143,7 +143,7 @@ class VectorCodec(OptionsMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixi
         return self
 
     def transform(self, X: ArrayLike) -> Rows:
-        """The rows of bytes of vectors, uint8, of shape (n, bytes_per_vector_).
+        """Encodes vectors as rows of bytes, uint8, of shape (n, bytes_per_vector_).
 
         Parameters
         ----------
@@ -173,14 +173,14 @@ class VectorCodec(OptionsMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixi
         return rows
 
     def shorten(self, X: ArrayLike) -> Floats:
-        """Vectors that `transform` takes: those that are too long for it point where they did, and are shorter.
+        """Shortens vectors that are too long for `transform`; their directions stay.
 
-        By inner product they order items as before, so an extreme event makes nobody's update fail.
+        Their inner products order items as before, so an extreme event makes no update fail.
 
         Parameters
         ----------
         X
-            Finite vectors of shape (n, d). The exact columns stay as they are.
+            Finite vectors of shape (n, d). The exact columns stay unchanged.
         """
         check_is_fitted(self)
         vectors = self._read(X, reset=False)
@@ -191,17 +191,17 @@ class VectorCodec(OptionsMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixi
         return np.where(lengths > reach, np.hstack([shorter, vectors[:, self._d :]]), vectors)
 
     def inverse_transform(self, X: ArrayLike) -> Floats:
-        """The vectors that rows of bytes stand for, float32, of shape (n, d).
+        """Decodes rows of bytes to vectors, float32, of shape (n, d).
 
         Parameters
         ----------
         X
-            What `transform` gave, of shape (n, bytes_per_vector_).
+            The output of `transform`, of shape (n, bytes_per_vector_).
 
         Raises
         ------
         ValueError, TypeError
-            Where X is not of that shape, or not of uint8.
+            If X has another shape, or is not uint8.
         """
         check_is_fitted(self)
         rows = self.check_rows(X)
@@ -211,7 +211,7 @@ class VectorCodec(OptionsMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixi
     # -- what kernels read
 
     def check_rows(self, rows: ArrayLike) -> Rows:
-        """Rows as kernels take them: uint8, of this codec's width, C-contiguous, read-only."""
+        """Checks rows in the form for kernels: uint8, of this codec's width, C-contiguous, read-only."""
         array = np.asarray(rows)
         if array.dtype != np.uint8:
             raise TypeError(f"rows of codes must be of uint8, got {array.dtype}")
@@ -220,7 +220,7 @@ class VectorCodec(OptionsMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixi
         return readonly(array)
 
     def coded(self, rows: Rows) -> Coded:
-        """Rows, and how they are read."""
+        """Returns rows with their layout."""
         return Coded(rows, self.n_features_in_, self.exact_columns_, self._width, self._layout(0), NO_LAYOUT)
 
     def decode(self, coded: Coded, codes: NDArray[np.int32]) -> Floats:
@@ -230,13 +230,13 @@ class VectorCodec(OptionsMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixi
         return self.turn_back(vectors)
 
     def turn(self, queries: Floats) -> Floats:
-        """Queries in the coordinates of the codes: the inner products with them are those with the vectors."""
+        """Rotates queries into the coordinates of the codes; inner products stay the same."""
         if self.exact_columns_ == 0:
             return readonly(self._turn(queries))
         return readonly(np.concatenate([self._turn(queries[:, : self._d]), queries[:, self._d :]], axis=1))
 
     def turn_back(self, coordinates: Floats) -> Floats:
-        """Vectors by their coordinates."""
+        """Rotates coordinates back to vectors."""
         if self.rotation_ is None:
             return coordinates
         return np.concatenate([_rotate(coordinates[:, : self._d], self.rotation_.T), coordinates[:, self._d :]], axis=1)
@@ -256,7 +256,7 @@ class VectorCodec(OptionsMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixi
         return sum(array.nbytes for array in self._arrays())
 
     def reconstruction_error(self, X: ArrayLike) -> float:
-        """The share of the vectors' squares that is lost, Σ‖x - x̂‖² / Σ‖x‖²: 0 is nothing.
+        """Returns the lost share of the vectors' squares, Σ‖x - x̂‖² / Σ‖x‖²; 0 is no loss.
 
         Parameters
         ----------
@@ -271,14 +271,14 @@ class VectorCodec(OptionsMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixi
         return lost / total if total > 0 else 0.0
 
     def inner_product_error(self, X: ArrayLike, queries: ArrayLike) -> float:
-        """The root mean square of ⟨q, x̂⟩ - ⟨q, x⟩ over all pairs, in units of that of ⟨q, x⟩.
+        """Returns the root mean square of ⟨q, x̂⟩ - ⟨q, x⟩ over all pairs, in units of that of ⟨q, x⟩.
 
         Parameters
         ----------
         X
             Vectors of shape (n, d).
         queries
-            Of shape (m, d).
+            Vectors of shape (m, d).
         """
         vectors, asked = self._read(X, reset=False), self._read(queries, reset=False).astype(np.float64)
         gramian = asked.T @ asked
@@ -291,9 +291,9 @@ class VectorCodec(OptionsMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixi
         return math.sqrt(lost / total) if total > 0 else 0.0
 
     def score_bounds(self, X: ArrayLike) -> NDArray[np.float64]:
-        """For each vector b with `|⟨q, x⟩ - ⟨q, x̂⟩| ≤ ‖q‖ · b` for every query q, of shape (n,).
+        """Returns for each vector a bound b with `|⟨q, x⟩ - ⟨q, x̂⟩| ≤ ‖q‖ · b` for every query q, of shape (n,).
 
-        It is ‖x - x̂‖ (Cauchy-Schwarz), and met where q points the way of the error.
+        It is ‖x - x̂‖ (Cauchy-Schwarz), and reached if q points in the direction of the error.
 
         Parameters
         ----------
@@ -308,11 +308,11 @@ class VectorCodec(OptionsMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixi
 
     @property
     def _d(self) -> int:
-        """The dimensions that are coded."""
+        """The number of coded dimensions."""
         return self.n_features_in_ - self.exact_columns_
 
     def _begin(self, X: ArrayLike, exact_columns: int) -> Floats:
-        """Checks what `fit` was given; returns the columns that are to be coded."""
+        """Checks the arguments of `fit`; returns the columns to code."""
         self._check_options()
         vectors = self._read(X, reset=True)
         self.exact_columns_ = check_integer("exact_columns", exact_columns, minimum=0, maximum=vectors.shape[1] - 1)
@@ -336,7 +336,7 @@ class VectorCodec(OptionsMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixi
 
     @property
     def _parts(self) -> int:
-        """The parts of a vector that have centroids of their own, which a rotation is learned for."""
+        """The parts of a vector with their own centroids, for which a rotation is learned."""
         return 1
 
     def _turn(self, vectors: Floats) -> Floats:
@@ -351,11 +351,11 @@ class VectorCodec(OptionsMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixi
                 yield from value._arrays()
 
     def _sizes(self) -> Sizes:
-        """The sizes that the symbols in the shapes of `_learned` stand for."""
+        """The sizes of the symbols in the shapes of `_learned`."""
         return {"d": self._d}
 
     def check(self, *, ranges: bool) -> None:
-        """Raises a ValueError or TypeError where what was read from a file is not what it must be."""
+        """Raises a ValueError or TypeError if a value from a file is invalid."""
         self._check_options()
         fields = fields_of(type(self))
         plain = {name: field for name, field in fields.items() if isinstance(field, Value)}
@@ -384,7 +384,9 @@ def _parts(vectors: Floats) -> Iterator[Floats]:
 
 
 def _rotate(vectors: Floats, rotation: Floats) -> Floats:
-    """Vectors · rotation by a kernel of one order: with BLAS, a row's last bits would hang on the rows beside it."""
+    """Multiplies vectors by the rotation in a fixed order: with BLAS, a row's last bits would depend on its
+    neighbours.
+    """
     d = rotation.shape[1]
     wide = np.zeros((len(rotation), padded_width(d)), np.float32)
     wide[:, :d] = rotation

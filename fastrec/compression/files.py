@@ -22,7 +22,7 @@ CLASSES: dict[str, type[VectorCodec]] = {
 
 
 def describe_codec(codec: VectorCodec) -> tuple[Arrays, Record]:
-    """A codec, fitted or not, as arrays whose names begin with "/", and a record.
+    """Describes a codec, fitted or not, as arrays whose names begin with "/", and a record.
 
     Examples
     --------
@@ -47,12 +47,12 @@ def describe_codec(codec: VectorCodec) -> tuple[Arrays, Record]:
 
 
 def rebuild_codec(arrays: Mapping[str, NDArray[Any]], record: Record, *, ranges: bool = True) -> VectorCodec:
-    """The codec that `describe_codec` described; without `ranges` its numbers are not looked at.
+    """Rebuilds the codec that `describe_codec` described; without `ranges` its numbers are not checked.
 
     Raises
     ------
     ValueError
-        If it is none of fastrec's, or its parts do not fit together.
+        If it is no codec of fastrec, or its parts do not fit together.
     """
     codec = _assemble(arrays, record)
     codec.check(ranges=ranges)

@@ -1,4 +1,4 @@
-"""k-means in each of the parts that vectors are cut into: the codebooks of product quantization."""
+"""k-means in each part of vectors: the codebooks of product quantization."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,11 +9,11 @@ from fastrec.matrix.arrays import readonly
 
 Floats = NDArray[np.float32]
 
-SPREAD = 1e-3  # of an empty part's centroid, which begins beside the fullest one
+SPREAD = 1e-3  # an empty centroid starts at this distance from the fullest one
 
 
 def unit_rows(vectors: Floats) -> Floats:
-    """The rows brought to length 1; zeros stay.
+    """Scales rows to length 1; zeros stay.
 
     >>> unit_rows(np.array([[3, 4], [0, 0]], "f4"))
     array([[0.6, 0.8],
@@ -46,8 +46,8 @@ def fit_centroids(
 ) -> Floats:
     """Lloyd's k-means in each of the parts of vectors; returns centroids of shape (parts, k, dimensions of the widest).
 
-    It begins from `start`, or from k of the vectors. A centroid that nothing is nearest to moves beside the one that
-    has most weight. Where there are fewer vectors than k, the rest of the centroids is zeros.
+    It starts from `start`, or from k of the vectors. An empty centroid moves beside the one with the most weight. With
+    fewer vectors than k, the remaining centroids are zeros.
     """
     cut = in_parts(vectors, parts)
     n, _, group = cut.shape
@@ -83,7 +83,9 @@ def assign(cut: Floats, centroids: Floats) -> NDArray[np.uint8]:
 
 
 def align(cut: Floats, centroids: Floats, sweeps: int) -> NDArray[np.uint8]:
-    """Codes by which the whole points more the way of its vector than with the nearest centroids of its parts."""
+    """Improves codes: the whole then points closer to its vector's direction than with the nearest centroids of its
+    parts.
+    """
     codes = assign(cut, centroids)
     beside, squares = _side_by_side(centroids)
     room = np.empty(squares.shape[1], np.float32)
@@ -93,7 +95,7 @@ def align(cut: Floats, centroids: Floats, sweeps: int) -> NDArray[np.uint8]:
 
 
 def _side_by_side(centroids: Floats) -> tuple[Floats, Floats]:
-    """Centroids as kernels take them, and their squared norms, infinite behind the last one."""
+    """Centroids in the form for kernels, and their squared norms, infinite after the last one."""
     parts, k, group = centroids.shape
     width = padded_width(k)
     beside = np.zeros((parts, group, width), np.float32)
@@ -104,14 +106,14 @@ def _side_by_side(centroids: Floats) -> tuple[Floats, Floats]:
 
 
 def join_centroids(codes: NDArray[np.uint8], centroids: Floats, d: int) -> Floats:
-    """The vectors of d dimensions that centroids make up, for codes of shape (n, parts)."""
+    """Joins centroids to vectors of d dimensions, for codes of shape (n, parts)."""
     picked = centroids[np.arange(len(centroids)), codes]
     whole: Floats = np.ascontiguousarray(picked[:, _places(d, len(centroids))])
     return whole
 
 
 def part_sizes(d: int, parts: int) -> NDArray[np.int64]:
-    """The dimensions of each part: as equal as they can be.
+    """The dimensions of each part, as equal as possible.
 
     >>> part_sizes(14, 4)
     array([3, 4, 3, 4])
@@ -120,7 +122,7 @@ def part_sizes(d: int, parts: int) -> NDArray[np.int64]:
 
 
 def in_parts(vectors: Floats, parts: int) -> Floats:
-    """Vectors of shape (n, d) cut into parts, each filled up with zeros to the dimensions of the widest."""
+    """Cuts vectors of shape (n, d) into parts, each padded with zeros to the dimensions of the widest."""
     n, d = vectors.shape
     cut = np.zeros((n, parts, int(part_sizes(d, parts).max())), np.float32)
     cut[:, _places(d, parts)] = vectors

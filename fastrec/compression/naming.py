@@ -1,4 +1,4 @@
-"""Codecs by name, as options and the command line give them."""
+"""Codecs by name, as in options and on the command line."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from fastrec.compression.product import ProductQuantizer
 from fastrec.compression.scalar import Float16Codec, Int4Codec, Int8Codec
 from fastrec.validation import suggest_option
 
-# For vectors of a few hundred dimensions, where a rotation is cheap and evens out what coordinates hold.
+# For vectors of a few hundred dimensions, where a rotation is cheap and evens out the coordinates.
 NAMES: dict[str, VectorCodec] = {
     "float16": Float16Codec(),
     "int8": Int8Codec(rotation="random"),
@@ -18,7 +18,7 @@ NAMES: dict[str, VectorCodec] = {
     "pq": ProductQuantizer(),
     "binary": BinaryCodec(),
 }
-# For rows of a matrix as wide as the catalogue, which no rotation would fit.
+# For rows of a matrix as wide as the catalogue, for which a rotation would be too large.
 PLAIN_NAMES: dict[str, VectorCodec] = {
     "float16": Float16Codec(),
     "int8": Int8Codec(),
@@ -29,18 +29,18 @@ PLAIN_NAMES: dict[str, VectorCodec] = {
 def make_codec(
     name: str, codec: Any, names: dict[str, VectorCodec] = NAMES, *, besides: tuple[str, ...] = ()
 ) -> VectorCodec:
-    """A new, unfitted codec: of a name, of two joined by "+" (a coarse and a fine one), or as a given codec is.
+    """Makes a new, unfitted codec from a name, from two names joined by "+" (a coarse and a fine one), or from a codec.
 
     Parameters
     ----------
     name
-        What the option is called, for errors.
+        The name of the option in errors.
     codec
         "float16", "int8", "int4", "pq", "binary", "binary+int8" and so on; or a `VectorCodec`.
     names
-        What the names stand for.
+        The codec of each name.
     besides
-        What else the option may be, for errors.
+        The other values of the option, for errors.
 
     Raises
     ------

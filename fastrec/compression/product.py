@@ -20,32 +20,33 @@ from fastrec.kernels.codes import CENTROIDS, FEW_CENTROIDS, Layout
 from fastrec.matrix.arrays import readonly
 from fastrec.options import Choice, Integer, Options, Seed
 
-LEARNED_FROM = 65_536  # vectors at most that centroids are learned from
-SPARE = 1.5  # times shorter and longer than vectors are scales: what centroids make up is not quite of length 1
-SWEEPS = 2  # over the parts of a vector, after the nearest centroid of each was found
+LEARNED_FROM = 65_536  # the maximum number of vectors for learning centroids
+SPARE = 1.5  # scales reach so far beyond the lengths: joined centroids do not have exactly length 1
+SWEEPS = 2  # sweeps over the parts of a vector, after the nearest centroid of each part
 
 
 class ProductQuantizer(VectorCodec):
-    """Each part of a vector as one of 256 (or 16) centroids, and a byte for its length: a sixteenth of the bytes.
+    """Encodes each part of a vector as one of 256 (or 16) centroids, with a byte for its length: a sixteenth of the
+    bytes.
 
-    What is quantized is the direction: x ≈ s · (c₁, …, c_m), with centroids of vectors brought to length 1, each with
-    the weight of its squared length. Vectors of items differ in length as items do in popularity: without the first,
-    most centroids would serve the short ones, without the second, all alike, though the long ones are in most lists.
-    The scale makes x̂ as long as x, so that the codes of least error are those whose direction is nearest to that of x.
-    They are searched a part at a time, from the nearest centroids of its parts on.
+    The direction is quantized: x ≈ s · (c₁, …, c_m), with centroids of vectors scaled to length 1, each with the weight
+    of its squared length. Item vectors differ in length as items do in popularity. Without the scaling, most centroids
+    would serve the short vectors; without the weights, they would serve all equally, although the long ones are in most
+    lists. The scale gives x̂ the length of x, so the codes with the least error have the direction nearest to x. They
+    are found a part at a time, starting from the nearest centroids of the parts.
 
     Parameters
     ----------
     subvectors : int or None
-        How many parts, m, as equal as they can be, d at most. None: as many as make a sixteenth of float32 with the
-        length, d / 4 - 1 with 8 bits (d / 2 - 2 with 4), and at least one.
+        The number of parts, m, as equal as possible, at most d. None: the number that makes a sixteenth of float32 with
+        the length, d / 4 - 1 with 8 bits (d / 2 - 2 with 4), and at least one.
     bits : {8, 4}
-        Of a code: 256 or 16 centroids.
+        The bits of a code: 256 or 16 centroids.
     rotation : {"opq", "random"} or None
-        "opq" learns the rotation in which least is lost (Ge et al. 2013); "random" spreads what there is over all
-        parts; None leaves the vectors as they are.
+        "opq" learns the rotation with the least error (Ge et al. 2013); "random" spreads the variance over all parts;
+        None keeps the vectors unchanged.
     iterations : int
-        Of k-means.
+        The iterations of k-means.
     random_state : int, RandomState or None
         The seed of rotation and k-means.
 
@@ -53,7 +54,7 @@ class ProductQuantizer(VectorCodec):
     ----------
     centroids_ : float32 array of shape (subvectors, 2 ** bits, dimensions of the widest part)
     steps_ : float32 array of shape (256,)
-        The lengths that a byte names, the first one 0.
+        The lengths that a byte encodes, the first one 0.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""Rotations that vectors are quantized in: at random, or learned for a product quantizer (OPQ)."""
+"""Rotations before quantization: at random, or learned for a product quantizer (OPQ)."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,10 +16,10 @@ from fastrec.parallel import one_blas_thread
 
 Floats = NDArray[np.float32]
 
-LEARNED_FROM = 32_768  # vectors at most that a rotation is learned from
+LEARNED_FROM = 32_768  # the maximum number of vectors for learning a rotation
 ROUNDS = 12
-FLOOR = 1e-9  # of the largest variance: none counts as less
-LARGEST = 4096  # dimensions; a rotation of more takes too much memory
+FLOOR = 1e-9  # the smallest variance, as a share of the largest
+LARGEST = 4096  # the maximum number of dimensions; a larger rotation takes too much memory
 
 
 def random_rotation(d: int, random: np.random.RandomState) -> Floats:
@@ -39,9 +39,9 @@ def random_rotation(d: int, random: np.random.RandomState) -> Floats:
 
 
 def learn_rotation(vectors: Floats, parts: int, random: np.random.RandomState) -> Floats:
-    """The rotation in which vectors lose least by product quantization of their directions.
+    """Learns the rotation in which product quantization of directions loses least.
 
-    From the principal axes on, centroids and rotation are fitted in turn; the rotation that brings X nearest to its
+    Starting from the principal axes, centroids and rotation are fitted in turn; the rotation that maps X nearest to its
     quantized form Y is U Vᵀ of XᵀY = U S Vᵀ (Ge, He, Ke, Sun: Optimized product quantization. CVPR 2013, section 3.1;
     the orthogonal Procrustes problem).
     """
@@ -61,10 +61,10 @@ def learn_rotation(vectors: Floats, parts: int, random: np.random.RandomState) -
 
 
 def deal_axes(moment: NDArray[np.float64], parts: int) -> Floats:
-    """The principal axes of a second moment, dealt to parts so that the products of their variances are alike.
+    """Deals the principal axes of a second moment to parts so that the products of their variances are similar.
 
-    Each part then has as much to tell as the others, and gets as many bits (Ge et al. 2013, section 3.2). The largest
-    are dealt first, each to the part of the least product that has room.
+    Each part then carries the same information with the same bits (Ge et al. 2013, section 3.2). The largest axes are
+    dealt first, each to the part with the smallest product that has room.
     """
     values, basis = np.linalg.eigh(moment)
     values = np.maximum(values, FLOOR * max(values[-1], np.finfo(np.float64).tiny))

@@ -13,7 +13,7 @@ from fastrec.options import Flag, Integer, Options, Seed
 
 
 class Float16Codec(VectorCodec):
-    """Each number as a float16, scaled by one power of two: half the bytes, and nothing lost that can be measured.
+    """Encodes each number as a float16, scaled by one power of two: half the bytes, without measurable loss.
 
     The error of a number is at most 2⁻¹¹ of it, down to 2⁻²² of the longest vector; below, float16 has fewer digits.
 
@@ -40,16 +40,17 @@ class Float16Codec(VectorCodec):
 
 
 class Int8Codec(VectorCodec):
-    """Each number as one of 255 equal steps (or 256), and a float32 step for each vector: a quarter of the bytes.
+    """Encodes each number as one of 255 (or 256) equal levels, with a float32 step for each vector: a quarter of the
+    bytes.
 
     Parameters
     ----------
     symmetric : bool
-        True: x ≈ step · level with levels from -127 to 127, step = max|x| / 127: scanned as it lies, by the CPU's
-        products of bytes. False: x ≈ lowest + step · level with levels from 0 to 255, for vectors whose numbers lie on
-        one side of 0, and 4 bytes more.
+        True: x ≈ step · level with levels from -127 to 127, step = max|x| / 127: the CPU's byte products scan the codes
+        directly. False: x ≈ lowest + step · level with levels from 0 to 255, for vectors whose numbers lie on one side
+        of 0, and 4 bytes more.
     rotation : {"random"} or None
-        "random" turns all vectors alike first, so that no coordinate stands out and widens the steps of the others.
+        "random" first rotates all vectors, so that no coordinate stands out and widens the steps of the others.
     random_state : int, RandomState or None
         The seed of the rotation.
 
@@ -76,7 +77,7 @@ class Int8Codec(VectorCodec):
 
     @property
     def _levels(self) -> int:
-        """The bytes of the levels: whole fours, as products of bytes take them."""
+        """The bytes of the levels: multiples of four, for products of bytes."""
         return -(-self._d // 4) * 4
 
     @property
@@ -106,7 +107,7 @@ class Int8Codec(VectorCodec):
 
 
 class Int4Codec(VectorCodec):
-    """Each number as one of 16 equal levels about 0, two to a byte, in steps that lose least: an eighth of the bytes.
+    """Encodes each number as one of 16 equal levels about 0, two to a byte, with optimal steps: an eighth of the bytes.
 
     x ≈ step · (level - 7.5) with levels from 0 to 15. The step of a vector, or of each group of its numbers, is the one
     of 255 with the least squared error (Guan et al. 2019 search in the same spirit), and a byte names it.
@@ -114,17 +115,17 @@ class Int4Codec(VectorCodec):
     Parameters
     ----------
     group_size : int or None
-        How many numbers share a step, an even number; None is a whole vector. Groups cost a byte each.
+        The number of numbers that share a step, even; None is a whole vector. Each group costs a byte.
     rotation : {"random"} or None
-        "random" turns all vectors alike first, so that the numbers of a vector are of one size: then one step for all
-        does better than groups.
+        "random" first rotates all vectors, so that the numbers of a vector have similar sizes: then one step for all is
+        better than groups.
     random_state : int, RandomState or None
         The seed of the rotation.
 
     Attributes
     ----------
     steps_ : float32 array of shape (256,)
-        The steps that a byte names, the first one 0.
+        The steps that a byte encodes, the first one 0.
 
     References
     ----------
@@ -184,6 +185,6 @@ class Int4Codec(VectorCodec):
 
 
 def in_groups(vectors: Floats, size: int) -> Floats:
-    """Vectors of shape (n, d) cut into groups of `size` numbers, the last one filled up with zeros."""
+    """Cuts vectors of shape (n, d) into groups of `size` numbers, the last one padded with zeros."""
     n, d = vectors.shape
     return np.pad(vectors, ((0, 0), (0, -d % size))).reshape(n, -1, size)

@@ -1,4 +1,4 @@
-"""Steps that a byte names: 256 sizes that a codec's vectors share, close together where the large ones of them lie."""
+"""Steps that a byte encodes: 256 sizes that a codec's vectors share, dense where the large sizes lie."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,8 +11,8 @@ Floats = NDArray[np.float32]
 
 STEPS_FIELD = Array((STEPS,), least=0, most=float(np.finfo(np.float32).max), order="rising")
 
-# Octaves below the largest size, and how many steps are for what lies there, or above: a vector far shorter than the
-# longest is in nobody's list, and those longer than any of `fit` are for what comes later.
+# The octaves below the largest size, and the numbers of steps below and above them. A vector far shorter than the
+# longest is in nobody's list, and longer ones than in `fit` may come later.
 NEAR, FAR, ABOVE = 6, 20, 7
 FAR_STEPS, ABOVE_STEPS = 48, 16
 
@@ -38,7 +38,7 @@ def make_steps(sizes: NDArray[np.float64], reach: float = 0.0) -> Floats:
 
 
 def name_steps(steps: Floats, sizes: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """The step nearest to each size, in ratio; of a size below half of the smallest one it is 0.
+    """Returns the step nearest to each size, in ratio; 0 for a size below half of the smallest step.
 
     >>> steps = make_steps(np.array([1.0, 4.0]))
     >>> steps[name_steps(steps, np.array([0.0, 0.2, 0.9, 2.0, 9000.0]))].round(2).tolist()

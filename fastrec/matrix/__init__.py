@@ -1,1 +1,1 @@
-"""The sparse matrix of codes, through which everything flows."""
+"""The sparse matrix of codes, which all parts of the package share."""

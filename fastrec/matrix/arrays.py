@@ -1,4 +1,4 @@
-"""Arrays as kernels take them: int32 codes within bounds, float32 values, read-only and aligned memory."""
+"""Arrays in the form for kernels: int32 codes within bounds, float32 values, read-only and aligned memory."""
 
 import numbers
 from typing import Any, TypeAlias
@@ -14,14 +14,14 @@ LARGEST_CODE = 2**31 - 1
 
 
 def check_codes(name: str, codes: Any, size: int) -> NDArray[np.int32]:
-    """`codes` as a one-dimensional int32 array, all from 0 to `size` - 1, or an error that names the first bad one.
+    """Returns `codes` as one-dimensional int32, all from 0 to `size` - 1; an error names the first bad one.
 
     Raises
     ------
     TypeError
         If the codes are not integers.
     ValueError
-        If one is below 0 or not below `size`, or where the codes are not one-dimensional.
+        If one is below 0 or not below `size`, or the codes are not one-dimensional.
 
     Examples
     --------
@@ -38,7 +38,7 @@ def check_codes(name: str, codes: Any, size: int) -> NDArray[np.int32]:
         return np.empty(0, np.int32)
     if array.dtype.kind not in "iu":
         raise TypeError(f"{name} must be integer codes, got {_kind_of(array)}")
-    # One pass: what is below 0 is a large number without its sign.
+    # One pass: a negative number without its sign is a large one.
     unsigned = array.view(array.dtype.str.replace("i", "u"))
     if np.maximum.reduce(unsigned, axis=None) >= size:
         position = int(np.argmax((array < 0) | (array >= size)))
@@ -53,7 +53,7 @@ def _kind_of(array: NDArray[Any]) -> str:
 
 
 def starts_of(lengths: NDArray[Any]) -> NDArray[np.int64]:
-    """The starts of lists that lie one after the other, and the end of the last one, of shape (n + 1,).
+    """The starts of lists that lie one after the other, with the end of the last one, of shape (n + 1,).
 
     >>> starts_of(np.array([2, 0, 1]))
     array([0, 2, 2, 3])
@@ -64,9 +64,10 @@ def starts_of(lengths: NDArray[Any]) -> NDArray[np.int64]:
 
 
 def readonly(array: NDArray[Any]) -> NDArray[Any]:
-    """A read-only view of `array`, C-contiguous and aligned; a copy only where it was neither.
+    """Returns a read-only view of `array`, C-contiguous and aligned; a copy only if it was neither.
 
-    Kernels are compiled once for read-only arrays, which memory-mapped models are, so all arrays go to them as such.
+    Kernels are compiled only for read-only arrays, such as those of memory-mapped models, so they get all arrays as
+    such.
 
     >>> readonly(np.zeros(3)).flags.writeable
     False
@@ -78,7 +79,7 @@ def readonly(array: NDArray[Any]) -> NDArray[Any]:
 
 
 def to_float32(values: NDArray[Any]) -> NDArray[np.float32]:
-    """Numbers as float32; what is not 0 does not become 0, but the smallest normal number of its sign.
+    """Numbers as float32; a nonzero number too small for float32 becomes the smallest normal number of its sign.
 
     >>> to_float32(np.array([1e-50, -1e-50, 0.0, 0.5]))
     array([ 1.1754944e-38, -1.1754944e-38,  0.0000000e+00,  5.0000000e-01],
@@ -92,7 +93,7 @@ def to_float32(values: NDArray[Any]) -> NDArray[np.float32]:
 
 
 def keep_nonzero(values: NDArray[np.float32], before: NDArray[Any]) -> NDArray[np.float32]:
-    """The values, where those that were not 0 `before` are not 0 either, but have the sign that they had.
+    """The values, with a tiny number of the old sign where a nonzero value became 0.
 
     >>> keep_nonzero(np.array([0, 0, 2], "f4"), np.array([-3.0, 0.0, 1.0]))
     array([-1.1754944e-38,  0.0000000e+00,  2.0000000e+00], dtype=float32)
@@ -102,7 +103,7 @@ def keep_nonzero(values: NDArray[np.float32], before: NDArray[Any]) -> NDArray[n
 
 
 def aligned_zeros(rows: int, width: int, dtype: Any = np.float32) -> NDArray[Any]:
-    """Zeros of shape (rows, width) that begin at a cache line."""
+    """Zeros of shape (rows, width) that start at a cache line."""
     size = rows * width * np.dtype(dtype).itemsize
     raw = np.zeros(size + 64, np.uint8)
     start = -raw.ctypes.data % 64

@@ -1,4 +1,4 @@
-"""The cells of a matrix: the row and the number of each entry, entries compared, and counted by code."""
+"""The cells of a matrix: the row and the number of each entry, comparisons of entries, and counts by code."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ def cell_numbers(matrix: CodeMatrix) -> NDArray[np.int64]:
 
 
 def cell_keys(rows: NDArray[Any], codes: NDArray[Any], n_columns: int) -> NDArray[np.int64]:
-    """The number of each cell, counted row by row: one number in place of a row and a column.
+    """The number of each cell, counted row by row: one number for a row and a column.
 
     >>> cell_keys(np.array([0, 2]), np.array([1, 0]), 4)
     array([1, 8])
@@ -31,7 +31,7 @@ def cell_keys(rows: NDArray[Any], codes: NDArray[Any], n_columns: int) -> NDArra
 
 
 def repeat_by_row(matrix: CodeMatrix, values: NDArray[Any]) -> NDArray[Any]:
-    """For each entry the value of its row, of shape (nnz,); `values` has one for each row.
+    """The value of each entry's row, of shape (nnz,); `values` has one for each row.
 
     >>> from fastrec.matrix.code_matrix import check_matrix
     >>> repeat_by_row(check_matrix([[1, 1], [0, 1]]), np.array([5, 7]))
@@ -41,7 +41,7 @@ def repeat_by_row(matrix: CodeMatrix, values: NDArray[Any]) -> NDArray[Any]:
 
 
 def common_entries(matrix: CodeMatrix, other: CodeMatrix) -> NDArray[np.bool_]:
-    """Marks the entries of a matrix that are entries of another one of its shape too, of shape (nnz,).
+    """Marks the entries of a matrix that another one of its shape has, too, of shape (nnz,).
 
     >>> from fastrec.matrix.code_matrix import check_matrix
     >>> common_entries(check_matrix([[1, 2, 0]]), check_matrix([[0, 3, 4]]))
@@ -51,7 +51,7 @@ def common_entries(matrix: CodeMatrix, other: CodeMatrix) -> NDArray[np.bool_]:
 
 
 def find_cells(matrix: CodeMatrix, other: CodeMatrix) -> NDArray[np.int64]:
-    """For each entry of a matrix its place among the entries of another one of its shape, -1 where that has none.
+    """The place of each entry of a matrix among the entries of another one of its shape, -1 if that has none.
 
     >>> from fastrec.matrix.code_matrix import check_matrix
     >>> find_cells(check_matrix([[1, 2, 0]]), check_matrix([[0, 3, 4]]))
@@ -66,7 +66,7 @@ def find_cells(matrix: CodeMatrix, other: CodeMatrix) -> NDArray[np.int64]:
 
 
 def added_entries(before: CodeMatrix, after: CodeMatrix) -> CodeMatrix:
-    """The entries of a matrix that one of the same shape before it lacks, or has with another value.
+    """The entries of a matrix that an earlier one of its shape lacks, or has with another value.
 
     >>> from fastrec.matrix.code_matrix import check_matrix
     >>> added_entries(check_matrix([[1, 2, 0]]), check_matrix([[1, 3, 4]])).toarray()
@@ -85,7 +85,7 @@ def count_codes(codes: NDArray[np.int32], n: int) -> NDArray[np.int64]:
     array([1, 0, 2])
     """
     counts = np.zeros(n, np.int64)
-    # In blocks, since np.bincount copies what it is given to int64: for all at once as much as the whole matrix.
+    # in blocks, since np.bincount copies its argument to int64, which for all at once takes as much as the whole matrix
     block = max(n, BLOCK)
     for start in range(0, len(codes), block):
         counts += np.bincount(codes[start : start + block], minlength=n)

@@ -1,4 +1,4 @@
-"""A sparse matrix of histories of which some rows have changed: these are kept apart until somebody reads the whole."""
+"""A sparse matrix of histories with some changed rows, which are kept apart until the whole is read."""
 
 from typing import NamedTuple
 
@@ -16,16 +16,16 @@ POLICIES = {"sum": SUM, "last": LAST, "max": MAX}
 
 
 class Appended(NamedTuple):
-    """A history with events behind it.
+    """A history with events appended.
 
     Parameters
     ----------
     row
         The history.
     before, after
-        The items whose values are not 0, the oldest first, without the events and with them.
+        The items with nonzero values, the oldest first, without the events and with them.
     gained
-        int64, for each event: 1 where its item is in `after` alone, -1 where it is in `before` alone, else 0.
+        int64, for each event: 1 if its item is in `after` alone, -1 if it is in `before` alone, otherwise 0.
     """
 
     row: History
@@ -35,10 +35,9 @@ class Appended(NamedTuple):
 
 
 class ChangedRows:
-    """Histories with their order, and rows that have taken the place of some of them.
+    """Histories with their order, and rows that replace some of them.
 
-    A row is exchanged for another by one assignment, and never written to: who reads it in another thread has it as it
-    was, or as it is.
+    A row is replaced in one assignment, and never written to: another thread reads the old row, or the new one.
 
     >>> from fastrec.matrix.code_matrix import check_matrix
     >>> changed = ChangedRows(check_matrix([[1, 0], [0, 1]]), np.array([0, 0], "i4"))
@@ -54,12 +53,12 @@ class ChangedRows:
         self._rows: dict[int, History] = {}
 
     def row(self, number: int) -> History:
-        """A row as it is now; an empty one behind the last."""
+        """The present row; an empty one after the last."""
         found = self._rows.get(number)
         return row_of(self._matrix, self._order, number) if found is None else found
 
     def with_events(self, number: int, codes: Codes, values: Floats, policy: str) -> "Appended":
-        """A row with events behind it, the oldest first, each of another item; their arrays are read-only.
+        """Returns a row with events appended, the oldest first, each of another item; their arrays are read-only.
 
         Raises
         ------
@@ -80,11 +79,11 @@ class ChangedRows:
         return Appended(row, before[:had], after[:has], gained)
 
     def put(self, number: int, row: History) -> None:
-        """Lets a row take the place of another, or stand behind the last."""
+        """Replaces a row, or adds one after the last."""
         self._rows[number] = row
 
     def join(self, n_rows: int) -> tuple[CodeMatrix, Order]:
-        """The whole, of so many rows, and its order."""
+        """The whole matrix, with so many rows, and its order."""
         numbers = np.array(sorted(self._rows), np.int64)
         rows = [self._rows[number] for number in numbers.tolist()]
         before = self._matrix
@@ -106,7 +105,7 @@ class ChangedRows:
 
 
 def row_of(matrix: CodeMatrix, order: Order, number: int) -> History:
-    """A row of a matrix and of its order; an empty one behind the last.
+    """A row of a matrix with its order; an empty one after the last.
 
     >>> from fastrec.matrix.code_matrix import check_matrix
     >>> row_of(check_matrix([[1, 0], [0, 1]]), np.array([0, 0], "i4"), 1).codes

@@ -1,4 +1,4 @@
-"""The sparse matrix that flows through everything: int32 codes, float32 values, made, checked and cut here."""
+"""The sparse matrix that all parts of the package share: int32 codes and float32 values, made, checked and cut here."""
 
 from collections.abc import Callable, Iterable
 from functools import cache
@@ -14,11 +14,10 @@ from fastrec.matrix.arrays import LARGEST_CODE, readonly, starts_of, to_float32
 class CodeMatrix(csr_array):
     """A csr_array with int32 codes under an int64 `indptr`, which SciPy's own conversion to COO cannot read.
 
-    Its entries are what took place, a stored zero among them: an event of value 0. In all other matrices a zero, stored
-    or not, is no entry.
+    Its entries are events; a stored zero is an event of value 0. In all other matrices a zero, stored or not, is no
+    entry.
 
-    Printing, `nonzero`, `reshape` and broadcasts go by that conversion. What operations make of it are matrices with
-    SciPy's types.
+    Printing, `nonzero`, `reshape` and broadcasts use that conversion. Operations return matrices with SciPy's types.
     """
 
     def tocoo(self, copy: bool = True) -> Any:
@@ -29,9 +28,9 @@ class CodeMatrix(csr_array):
 def assemble_csr(data: NDArray[Any], indices: NDArray[Any], indptr: NDArray[Any], shape: tuple[int, int]) -> CodeMatrix:
     """A csr_array around sorted, unique, valid arrays: no copy, no check, and each index array keeps its own type.
 
-    SciPy's constructor brings `indices` and `indptr` to one type, so int32 codes under an int64 `indptr` would be
-    copied to int64. It also takes longer than a model takes for an answer to one user, so it is run once: all else that
-    it sets is the same in each matrix.
+    SciPy's constructor converts `indices` and `indptr` to one type, so int32 codes under an int64 `indptr` would be
+    copied to int64. It also takes longer than an answer to one user, so it runs only once: everything else that it sets
+    is the same in each matrix.
 
     >>> assemble_csr(np.ones(1, "f4"), np.zeros(1, "i4"), np.array([0, 1], "i8"), (1, 3)).indices.dtype
     dtype('int32')
@@ -44,7 +43,7 @@ def assemble_csr(data: NDArray[Any], indices: NDArray[Any], indptr: NDArray[Any]
 
 @cache
 def _constructed() -> dict[str, Any]:
-    """The attributes that SciPy's constructor gives to a matrix whose entries are sorted and unique."""
+    """The attributes of a matrix from SciPy's constructor, with sorted and unique entries."""
     matrix = CodeMatrix((0, 0), dtype=np.float32)
     matrix.has_sorted_indices = True
     matrix.has_canonical_format = True
@@ -54,7 +53,7 @@ def _constructed() -> dict[str, Any]:
 def keep_entries(matrix: CodeMatrix, kept: NDArray[np.bool_], width: int | None = None) -> CodeMatrix:
     """The matrix with only those entries for which `kept`, of shape (nnz,), is True.
 
-    `width` is the number of columns, where the entries kept need fewer.
+    `width` is the number of columns, if the kept entries need fewer.
 
     >>> keep_entries(check_matrix([[1, 2]]), np.array([False, True])).toarray()
     array([[0., 2.]], dtype=float32)
@@ -65,7 +64,7 @@ def keep_entries(matrix: CodeMatrix, kept: NDArray[np.bool_], width: int | None 
 
 
 def drop_zeros(matrix: CodeMatrix) -> CodeMatrix:
-    """The matrix without stored zeros; itself where it has none.
+    """The matrix without stored zeros; the matrix itself if it has none.
 
     >>> data, indices, indptr = np.array([0, 2], "f4"), np.array([0, 1], "i4"), np.array([0, 2], "i8")
     >>> drop_zeros(assemble_csr(data, indices, indptr, (1, 2))).nnz
@@ -78,7 +77,7 @@ def drop_zeros(matrix: CodeMatrix) -> CodeMatrix:
 
 
 Policy: TypeAlias = Literal["sum", "last", "max"]
-"""What several events of a user and an item come to."""
+"""The policies to merge several events of a user and an item."""
 
 
 def check_matrix(
@@ -91,39 +90,39 @@ def check_matrix(
     copy: bool = False,
     minimum_rows: int = 0,
 ) -> CodeMatrix:
-    """`X` as the one kind of matrix that kernels take.
+    """Returns `X` as the one kind of matrix that kernels take.
 
     Parameters
     ----------
     X
         Interactions, any SciPy sparse matrix or array, or a dense array or frame, of shape (n_users, n_items).
-        Repeated entries of a sparse matrix are summed, as SciPy itself reads them; zeros of a dense one are no entries.
+        Repeated entries of a sparse matrix are summed, as in SciPy; zeros of a dense one are no entries.
     name
-        How errors call it.
+        The name of X in errors.
     negative
         Whether values below zero are an error.
     zeros
-        Whether stored zeros are kept as entries: all, none, or those alone that are events, which Interactions and
-        the CodeMatrix made of them have. To models a zero of any other matrix, stored or not, is no entry.
+        Whether stored zeros are kept as entries: all, none, or only the events among them, which Interactions and their
+        CodeMatrix have. For models a zero of any other matrix, stored or not, is no entry.
     duplicates
-        What becomes of repeated pairs of Interactions, where these do not say it.
+        The policy for repeated pairs of Interactions without their own policy.
     copy
-        Whether the result must not share memory that its caller could change. Arrays that nobody can write to, such as
-        those of Interactions, are shared even so.
+        Whether the result must not share memory that its caller could change. Read-only arrays, such as those of
+        Interactions, are shared all the same.
     minimum_rows
-        The fewest rows allowed.
+        The minimum number of rows.
 
     Returns
     -------
     csr_array of shape (n_users, n_items)
         float32 values, int32 indices (sorted and unique in each row), int64 indptr; read-only views of X's own arrays
-        where these will do.
+        if possible.
 
     Raises
     ------
     ValueError
-        If a value is NaN, infinite, too large for float32 or negative, naming its row and column; where X is not
-        two-dimensional, empty, complex, or has indices out of its range.
+        If a value is NaN, infinite, too large for float32 or negative, with its row and column in the message. If X is
+        not two-dimensional, empty, complex, or has indices out of range.
 
     Examples
     --------
@@ -163,12 +162,12 @@ def _csr_of_sparse(X: Any, name: str) -> Any:
 
 
 def check_structure(matrix: Any) -> Any:
-    """A CSR matrix as a new object over the same arrays, since the flags on the caller's may be out of date.
+    """Returns a CSR matrix as a new object over the same arrays, since the caller's flags may be out of date.
 
     Raises
     ------
     ValueError
-        If row starts or codes are not what they must be.
+        If row starts or codes are invalid.
     """
     fresh = csr_array((matrix.data, matrix.indices, matrix.indptr), shape=matrix.shape, copy=False)
     fresh.check_format(full_check=True)
@@ -194,7 +193,7 @@ def _csr_of_dense(X: Any, name: str) -> Any:
 
 
 def _as_scipy_takes_it(array: NDArray[Any]) -> NDArray[Any]:
-    """Half and extended precision as float64, and any byte order as this machine's."""
+    """Converts half and extended precision to float64, and any byte order to this machine's."""
     if array.dtype.kind == "f" and array.dtype.itemsize not in (4, 8):
         return array.astype(np.float64)
     return array.astype(array.dtype.newbyteorder("="), copy=False)
@@ -219,7 +218,7 @@ def _check_shape(name: str, shape: tuple[int, ...], minimum_rows: int) -> None:
 
 
 def canonical(matrix: Any) -> Any:
-    """The matrix with rising codes in each row, each of them once: itself, or a copy."""
+    """The matrix with ascending, unique codes in each row: itself, or a copy."""
     if matrix.has_canonical_format:
         return matrix
     matrix = matrix.copy()
@@ -230,7 +229,7 @@ def canonical(matrix: Any) -> Any:
 def _float32_values(matrix: Any, name: str) -> NDArray[np.float32]:
     raw = matrix.data
     data = to_float32(raw)
-    # The extremes carry NaN and infinity along, and need no array of flags as np.isfinite would.
+    # The extremes pass on NaN and infinity, and need no array of flags, unlike np.isfinite.
     if data.size and not (np.isfinite(data.min()) and np.isfinite(data.max())):
         if raw.dtype.kind == "f":
             _refuse_value(name, matrix, np.isnan(raw), "NaN")
@@ -251,7 +250,7 @@ def _refuse_value(
     if bad.any():
         place = int(np.argmax(bad))
         row, column = int(np.searchsorted(matrix.indptr, place, side="right")) - 1, int(matrix.indices[place])
-        # Sentences about negatives are begun as scikit-learn begins them, which its own checks look for.
+        # Messages about negatives start like scikit-learn's, which its own checks look for.
         lead = "Negative values in data passed: " if "negative" in what else ""
         advice = NEGATIVE_ADVICE if lead else ""
         where = f"in row {row}, column {column}"
@@ -262,7 +261,7 @@ def _refuse_value(
 
 def _may_change(array: NDArray[Any], X: Any) -> bool:
     """Tells whether somebody could change the memory of `array`, a part or a conversion of X."""
-    if hasattr(type(X), "n_interactions"):  # they are immutable, and their matrix is made by themselves
+    if hasattr(type(X), "n_interactions"):  # Interactions are immutable, and make their matrix themselves
         return False
     if not any(np.may_share_memory(array, part) for part in _parts(X)):
         return False

@@ -1,4 +1,4 @@
-"""Users known by their histories: which row of the training data a given row is."""
+"""Users known by their histories: the row of the training data that equals a given row."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from fastrec.matrix.hashing import hash_rows_and_values
 
 
 class KnownRows:
-    """The rows of a matrix, to be found again by what is in them.
+    """The rows of a matrix, found again by their content.
 
     >>> from fastrec.matrix.code_matrix import check_matrix
     >>> known = KnownRows(check_matrix([[1, 0, 2], [0, 1, 0], [0, 1, 0]]))
@@ -27,20 +27,20 @@ class KnownRows:
         self.sorted = self.hashes[self.order]
 
     def find(self, matrix: CodeMatrix) -> NDArray[np.int64]:
-        """For each row of another matrix the first equal row, of shape (n,); -1 if there is none."""
+        """Returns for each row of another matrix the first equal row, of shape (n,); -1 if there is none."""
         hashes = hash_rows_and_values(matrix)
         places = np.searchsorted(self.sorted, hashes)
         found = np.full(len(hashes), -1, np.int64)
         likely = places < len(self.sorted)
         likely[likely] = self.sorted[places[likely]] == hashes[likely]
         found[likely] = self.order[places[likely]]
-        for row in np.flatnonzero(likely):  # hashes may lie
+        for row in np.flatnonzero(likely):  # hashes may collide
             if not _equal(matrix, row, self.matrix, found[row]):
                 found[row] = -1
         return found
 
     def groups(self) -> NDArray[np.int64]:
-        """For each row the first row that is equal to it (by its hash), of shape (n,)."""
+        """Returns for each row the first row with the same hash, of shape (n,)."""
         return self.order[np.searchsorted(self.sorted, self.hashes)]
 
 

@@ -1,4 +1,4 @@
-"""Events sorted into the cells of a matrix: counting sorts, then the events of one cell merged by a stated policy."""
+"""Events sorted into the cells of a matrix: counting sorts, then a merge of each cell's events by a policy."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from scipy import sparse
 from fastrec.kernels.cells import close_gaps, count_cells, scatter_rows, to_values
 from fastrec.matrix.arrays import readonly
 
-BLOCK = 1 << 18  # events that are looked at a time
+BLOCK = 1 << 18  # events read at a time
 
 
 def build_csr(
@@ -18,7 +18,7 @@ def build_csr(
     values: NDArray[Any] | None,
     shape: tuple[int, int],
 ) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[Any]]:
-    """Events sorted by row and then column, those of one cell side by side and in their old order.
+    """Sorts events by row and then column; those of one cell stay side by side in their old order.
 
     Two passes of a stable counting sort, O(events + rows + columns).
 
@@ -35,13 +35,13 @@ def build_csr(
         indptr = np.searchsorted(rows, np.arange(shape[0] + 1)).astype(np.int64)
         return indptr, columns.copy(), values.copy()
     events = sparse.coo_array((values, (rows, columns)), shape=shape)
-    events.has_canonical_format = True  # or SciPy would merge the events of a cell here, whatever the policy
+    events.has_canonical_format = True  # otherwise SciPy would merge the events of a cell here, whatever the policy
     by_row: Any = events.tocsc().tocsr()
     return by_row.indptr.astype(np.int64), by_row.indices.astype(np.int32, copy=False), by_row.data
 
 
 def _is_sorted(rows: NDArray[np.int32], columns: NDArray[np.int32]) -> bool:
-    """Tells whether events lie by row and then column, looking at some at a time, until one does not."""
+    """Tells whether events are sorted by row and then column; it stops at the first block that is not."""
     for first in range(0, len(rows), BLOCK):
         some = slice(first, first + BLOCK + 1)
         step = np.diff(rows[some])
@@ -53,16 +53,16 @@ def _is_sorted(rows: NDArray[np.int32], columns: NDArray[np.int32]) -> bool:
 def count_events(
     rows: NDArray[np.int32], columns: NDArray[np.int32], shape: tuple[int, int], policy: str
 ) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32], int]:
-    """The cells of events that have no values, as `build_csr` and `merge_repeated` make them of ones.
+    """Makes the cells of events without values, as `build_csr` and `merge_repeated` would from ones.
 
-    It holds 12 bytes for each event beside the codes, and nothing of SciPy's.
+    It needs 12 bytes for each event besides the codes, and no memory of SciPy.
 
     Returns
     -------
     indptr, indices, values
-        Of the cells, sorted.
+        The sorted cells.
     n_repeated
-        How many cells have several events.
+        The number of cells with several events.
 
     Examples
     --------
@@ -88,18 +88,18 @@ def count_events(
 def _starts(codes: NDArray[np.int32], n: int) -> NDArray[np.int64]:
     """The place of the first event of each code, once they are sorted, of shape (n,)."""
     counts = np.zeros(n + 1, np.int64)
-    for first in range(0, len(codes), BLOCK):  # bincount makes int64 of all that it is given
+    for first in range(0, len(codes), BLOCK):  # bincount converts its whole argument to int64
         counts[1:] += np.bincount(codes[first : first + BLOCK], minlength=n)
     return np.cumsum(counts)[:-1]
 
 
 def _cut(array: NDArray[np.int32], size: int) -> NDArray[np.int32]:
-    """The first of an array's numbers; as an array of their own where they are fewer."""
+    """The first numbers of an array; a new array if they are fewer."""
     return array if size == len(array) else array[:size].copy()
 
 
 def find_repeated(indptr: NDArray[np.int64], indices: NDArray[np.int32]) -> NDArray[np.bool_]:
-    """For every sorted event: whether the one before it is in the same cell."""
+    """Tells for every sorted event whether the one before it is in the same cell."""
     repeated = np.zeros(len(indices), bool)
     np.equal(indices[1:], indices[:-1], out=repeated[1:])
     starts = indptr[:-1]
@@ -108,9 +108,9 @@ def find_repeated(indptr: NDArray[np.int64], indices: NDArray[np.int32]) -> NDAr
 
 
 def reduce_runs(values: NDArray[np.float32], first: NDArray[np.intp], policy: str) -> NDArray[np.float32]:
-    """One value for each run, which begins at `first`: the "sum" of its values, the "max" or the last.
+    """Returns one value for each run, which begins at `first`: the "sum" of its values, the "max" or the last.
 
-    Sums are made in float64, one value after the other: who adds them as they come has the same.
+    Sums are made in float64, one value after the other: adding them as they arrive gives the same bits.
 
     >>> reduce_runs(np.array([1, 3, 5], "f4"), np.array([0, 2]), "sum")
     array([4., 5.], dtype=float32)
@@ -130,7 +130,7 @@ def merge_repeated(
     repeated: NDArray[np.bool_],
     policy: str,
 ) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]:
-    """One event for each cell: the sum of its values, the "last" or the "max"; sums are made in float64.
+    """Merges the events of each cell: the sum of their values, the "last" or the "max"; sums are made in float64.
 
     Raises
     ------
@@ -148,7 +148,7 @@ def merge_repeated(
 def number_cells(
     rows: NDArray[np.int32], columns: NDArray[np.int32], shape: tuple[int, int]
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """The order that sorts events by their cell, and for every sorted event whether it begins a new cell.
+    """Returns the order that sorts events by cell, and for every sorted event whether it begins a new cell.
 
     Events of one cell keep their order.
     """

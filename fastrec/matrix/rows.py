@@ -1,4 +1,4 @@
-"""Rows of matrices of codes: picked, joined, turned over and made of lists, with their index types kept."""
+"""Rows of matrices of codes: picked, joined, transposed and made from lists, with their index types kept."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,12 +15,12 @@ from fastrec.parallel import balanced_cuts, run_pieces
 
 
 def pick_rows(matrix: CodeMatrix, rows: NDArray[Any] | slice) -> CodeMatrix:
-    """The given rows of a matrix, in that order: views of its arrays where they follow each other, else copies.
+    """Picks the given rows of a matrix, in that order: views of its arrays for consecutive rows, otherwise copies.
 
     Parameters
     ----------
     matrix
-        Of shape (n, n_items).
+        The matrix, of shape (n, n_items).
     rows
         Codes of shape (m,), a bool mask of shape (n,), or a slice of step 1.
 
@@ -50,7 +50,7 @@ def pick_rows(matrix: CodeMatrix, rows: NDArray[Any] | slice) -> CodeMatrix:
 
 
 def with_data(matrix: CodeMatrix, data: NDArray[Any]) -> CodeMatrix:
-    """Other values, of shape (nnz,), at the entries of a matrix.
+    """The entries of a matrix with other values, of shape (nnz,).
 
     >>> from fastrec.matrix.code_matrix import check_matrix
     >>> with_data(check_matrix([[1, 0, 1]]), np.array([5, 7])).toarray()
@@ -60,7 +60,7 @@ def with_data(matrix: CodeMatrix, data: NDArray[Any]) -> CodeMatrix:
 
 
 def rows_of_lists(codes: NDArray[np.int32], lengths: Sequence[int] | NDArray[np.int64], width: int) -> CodeMatrix:
-    """A matrix of ones with a row for each list, where all lists lie in `codes` one after the other.
+    """Makes a matrix of ones with a row for each list; all lists lie in `codes` one after the other.
 
     Codes below 0 are left out, repeated ones count once.
 
@@ -76,7 +76,7 @@ def rows_of_lists(codes: NDArray[np.int32], lengths: Sequence[int] | NDArray[np.
 
 
 def join_rows(first: CodeMatrix | None, second: CodeMatrix | None) -> CodeMatrix | None:
-    """A matrix of ones wherever one of the two has an entry; None where both are None.
+    """A matrix of ones where one of the two has an entry; None if both are None.
 
     >>> from fastrec.matrix.code_matrix import check_matrix
     >>> join_rows(check_matrix([[0, 5]]), check_matrix([[1, 1]])).toarray()
@@ -91,15 +91,15 @@ def join_rows(first: CodeMatrix | None, second: CodeMatrix | None) -> CodeMatrix
 
 
 def hide_part(matrix: CodeMatrix, share: float = 0.2) -> tuple[CodeMatrix, CodeMatrix]:
-    """Each row cut in two: what is left, and a share of its entries (one at least, if there are two or more).
+    """Splits each row in two: the visible entries, and a hidden share (at least one, if there are two or more).
 
-    Which entries are hidden hangs on the row's own items alone, through a hash: the same in every run, on every
-    machine, in any order or selection of rows.
+    A hash of the row's own items chooses the hidden ones: the same in every run and on every machine, in any order or
+    selection of rows.
     """
     rows, keys = row_numbers(matrix), hash_cells(matrix)
     order = np.lexsort((keys, rows))
     lengths = np.diff(matrix.indptr)
-    # A little more than the product, which lies below a whole number where it should be one.
+    # Slightly more than the product, which rounding may put below a whole number.
     hidden_lengths = np.minimum(np.maximum(1, (lengths * share + 1e-9).astype(np.int64)), lengths - 1)
     hidden = np.empty(len(keys), bool)
     hidden[order] = np.arange(len(keys)) - matrix.indptr[rows] < hidden_lengths[rows]
@@ -109,7 +109,7 @@ def hide_part(matrix: CodeMatrix, share: float = 0.2) -> tuple[CodeMatrix, CodeM
 def transpose_arrays(
     matrix: CodeMatrix, n_jobs: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]:
-    """The matrix with rows and columns exchanged, as (indptr, indices, data); `data` is one value if all are equal."""
+    """The transposed matrix, as (indptr, indices, data); `data` is one value if all are equal."""
     n_columns = matrix.shape[1]
     cuts = balanced_cuts(np.diff(matrix.indptr), n_jobs)
     counts = np.zeros((n_jobs, n_columns), np.int64)
@@ -133,7 +133,7 @@ def transpose_arrays(
 
 
 def transpose(matrix: CodeMatrix, n_jobs: int) -> CodeMatrix:
-    """The matrix with rows and columns exchanged, each entry with its value.
+    """The transposed matrix, each entry with its value.
 
     >>> from fastrec.matrix.code_matrix import check_matrix
     >>> transpose(check_matrix([[1, 0, 2], [0, 3, 0]]), 1).toarray()
@@ -147,7 +147,7 @@ def transpose(matrix: CodeMatrix, n_jobs: int) -> CodeMatrix:
 
 
 def shared_value(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """One value where all are equal, else all of them."""
+    """One value if all are equal, otherwise all of them."""
     return values[:1] if len(values) and values[0] == values[-1] and np.all(values == values[0]) else values
 
 
@@ -161,7 +161,7 @@ def spread_evenly(rows: NDArray[np.int64], most: int) -> NDArray[np.int64]:
 
 
 def mark_rows(matrix: CodeMatrix, rows: Sequence[int]) -> NDArray[np.bool_]:
-    """Marks the entries of some rows, of shape (nnz,); looks at those rows alone.
+    """Marks the entries of some rows, of shape (nnz,); reads only those rows.
 
     >>> from fastrec.matrix.code_matrix import check_matrix
     >>> mark_rows(check_matrix([[1, 1], [0, 1]]), [0])

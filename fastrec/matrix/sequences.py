@@ -1,4 +1,4 @@
-"""Order: which of a row's entries came first, kept beside the matrix as the place of each entry in its row.
+"""Order: the place of each entry in its row by time, kept beside the matrix.
 
 An order is int32, of shape (nnz,): 0 for the oldest entry of a row, the row's length less 1 for the newest.
 """
@@ -20,12 +20,12 @@ Order = NDArray[np.int32]
 
 
 class Sequences(NamedTuple):
-    """Items one after the other, the oldest first, an item as often as it was met.
+    """Items one after the other, the oldest first; an item occurs as often as it was met.
 
     Parameters
     ----------
     starts
-        int64, of shape (n + 1,): where each sequence begins, and where the last one ends.
+        int64, of shape (n + 1,): the start of each sequence, and the end of the last one.
     items
         int32: the codes.
     """
@@ -35,7 +35,7 @@ class Sequences(NamedTuple):
 
 
 class HistoryRow(NamedTuple):
-    """One user's history: codes that rise, int32, and their values, float32; and their order, if there is one."""
+    """One user's history: ascending codes, int32, their values, float32, and their order, if there is one."""
 
     codes: NDArray[np.int32]
     values: NDArray[np.float32]
@@ -43,7 +43,7 @@ class HistoryRow(NamedTuple):
 
 
 class Ties(NamedTuple):
-    """The number of entries with one before them in their row, and the share of these with the time of that one."""
+    """The number of entries with an earlier one in their row, and the share of these with its time."""
 
     neighbors: int
     share: float
@@ -52,7 +52,7 @@ class Ties(NamedTuple):
 def order_entries(matrix: CodeMatrix, *keys: NDArray[np.generic]) -> Order:
     """The order of the entries by keys, each of shape (nnz,): by the first, where that is equal by the next.
 
-    Entries that all keys hold for equal come in the order of their codes.
+    Entries with equal keys follow the order of their codes.
 
     >>> from fastrec.matrix.code_matrix import check_matrix
     >>> order_entries(check_matrix([[1, 1, 1], [0, 1, 1]]), np.array([30, 10, 20, 5, 5]))
@@ -65,7 +65,7 @@ def order_entries(matrix: CodeMatrix, *keys: NDArray[np.generic]) -> Order:
 
 
 def order_by_rank(matrix: CodeMatrix, ranks: NDArray[np.int64], n: int) -> Order:
-    """The order of the entries by ranks, all different and below n, of shape (nnz,): by counting, without a sort.
+    """The order of the entries by distinct ranks below n, of shape (nnz,): by counting, without a sort.
 
     >>> from fastrec.matrix.code_matrix import check_matrix
     >>> order_by_rank(check_matrix([[1, 1, 1], [0, 1, 1]]), np.array([5, 0, 3, 7, 2]), 8)
@@ -82,7 +82,7 @@ def order_by_rank(matrix: CodeMatrix, ranks: NDArray[np.int64], n: int) -> Order
 
 
 def count_ties(matrix: CodeMatrix, order: Order, times: NDArray[np.int64]) -> Ties:
-    """The ties of entries whose times are given, of shape (nnz,).
+    """The ties of entries with the given times, of shape (nnz,).
 
     >>> from fastrec.matrix.code_matrix import check_matrix
     >>> count_ties(check_matrix([[1, 1, 1], [0, 0, 1]]), np.array([2, 0, 1, 0], "i4"), np.array([7, 5, 7, 7]))
@@ -104,7 +104,7 @@ def pick_order(matrix: CodeMatrix, order: Order, rows: NDArray[np.generic] | sli
     >>> pick_order(check_matrix([[1, 1], [1, 1]]), np.array([0, 1, 1, 0], "i4"), np.array([1]))
     array([1, 0], dtype=int32)
     """
-    if not isinstance(rows, slice) and rows.dtype != bool and len(rows) == 1:  # a single row costs no matrix
+    if not isinstance(rows, slice) and rows.dtype != bool and len(rows) == 1:  # a single row needs no matrix
         return order[matrix.indptr[rows[0]] : matrix.indptr[rows[0] + 1]]
     picked: Order = pick_rows(with_data(matrix, order), rows).data
     return picked
@@ -113,18 +113,19 @@ def pick_order(matrix: CodeMatrix, order: Order, rows: NDArray[np.generic] | sli
 def splice_order(
     before: CodeMatrix, order: Order, rows: NDArray[np.int32], added: CodeMatrix, added_order: Order, after: CodeMatrix
 ) -> Order:
-    """The order of a matrix in which rows have been added to, or replaced: entries that were added are the newest.
+    """Returns the order of a matrix in which rows were extended or replaced: the added entries are the newest.
 
     Parameters
     ----------
     before, order
-        The matrix as it was, of the shape of `after`, and its order.
+        The old matrix, of the shape of `after`, and its order.
     rows
-        Which rows have changed, ascending, of shape (m,).
+        The changed rows, ascending, of shape (m,).
     added, added_order
-        What came to them, of shape (m, n_items), and its order. An entry that was there before is the newest again.
+        The entries added to them, of shape (m, n_items), and their order. An entry that was there before becomes the
+        newest.
     after
-        The matrix as it is now.
+        The new matrix.
 
     Examples
     --------
@@ -139,7 +140,7 @@ def splice_order(
     spliced[~repeat_by_row(after, changed)] = order[~repeat_by_row(before, changed)]
     now, was = pick_rows(after, rows), pick_rows(before, rows)
     places = find_cells(now, added)
-    age = np.zeros(now.nnz, np.int64)  # places in the old order, then those in the new one behind them
+    age = np.zeros(now.nnz, np.int64)  # places in the old order, then those in the new one after them
     old = find_cells(now, was)
     known = places < 0
     age[known] = pick_order(before, order, rows)[old[known]]
@@ -172,7 +173,7 @@ def drop_zeros_from_order(matrix: CodeMatrix, order: Order | None, kept: CodeMat
 
 
 def is_order(matrix: CodeMatrix, order: Order) -> bool:
-    """Tells whether the numbers of each row are those from 0 to its length less 1, each of them once.
+    """Tells whether the numbers of each row are those from 0 to its length less 1, each once.
 
     >>> from fastrec.matrix.code_matrix import check_matrix
     >>> is_order(check_matrix([[1, 1]]), np.array([1, 0])), is_order(check_matrix([[1, 1]]), np.array([1, 1]))
@@ -191,7 +192,7 @@ def is_order(matrix: CodeMatrix, order: Order) -> bool:
 def places_of_lists(codes: NDArray[np.int32], lengths: Sequence[int] | NDArray[np.int64], width: int) -> CodeMatrix:
     """A matrix with a row for each list, whose values are the places of the items in it, from 1 on.
 
-    All lists lie in `codes` one after the other. Codes below 0 are left out; a repeated one has its last place.
+    All lists lie in `codes` one after the other. Codes below 0 are left out; a repeated code gets its last place.
 
     >>> places_of_lists(np.array([2, 0, 2, -1], "i4"), [3, 1], 3).toarray()
     array([[2., 0., 3.],
@@ -207,7 +208,7 @@ def places_of_lists(codes: NDArray[np.int32], lengths: Sequence[int] | NDArray[n
 
 
 def order_of_list(codes: NDArray[np.int32]) -> Order:
-    """The order of the distinct items of a list, which are numbered by their codes: by the last place of each.
+    """The order of the distinct items of a list, numbered by their codes: by the last place of each.
 
     >>> order_of_list(np.array([7, 2, 9, 7], "i4"))
     array([0, 2, 1], dtype=int32)
@@ -219,7 +220,7 @@ def order_of_list(codes: NDArray[np.int32]) -> Order:
 
 
 def read_sequences(matrix: CodeMatrix, order: Order | None) -> Sequences:
-    """The items of each row, the oldest first; in the order of the codes if there is none.
+    """The items of each row, the oldest first; in the order of the codes without an order.
 
     >>> from fastrec.matrix.code_matrix import check_matrix
     >>> read_sequences(check_matrix([[1, 1, 1]]), np.array([2, 0, 1], "i4")).items
@@ -248,9 +249,9 @@ def pick_sequences(sequences: Sequences, rows: NDArray[np.int64]) -> Sequences:
 def hide_newest(
     matrix: CodeMatrix, order: Order | None, share: float
 ) -> tuple[CodeMatrix, Order | None, CodeMatrix | None]:
-    """A matrix and its order without the newest entry of a share of the rows that have three, and these entries.
+    """Hides the newest entry of a share of the rows with at least three; returns matrix, order and the hidden entries.
 
-    None for these, and all else as it was, where the share is of no row.
+    If the share covers no row, the hidden entries are None, and the rest is unchanged.
 
     >>> from fastrec.matrix.code_matrix import check_matrix
     >>> kept, order, hidden = hide_newest(check_matrix([[1, 1, 1], [1, 0, 1]]), np.array([2, 0, 1, 0, 1], "i4"), 1.0)
@@ -269,7 +270,7 @@ def hide_newest(
 
 
 def group_events(users: NDArray[np.int32], items: NDArray[np.int32], times: NDArray[np.int64], n: int) -> Sequences:
-    """The events of each of n users by time, those at one time in the order given; an item as often as it was met.
+    """The events of each of n users by time, ties in the given order; an item occurs as often as it was met.
 
     >>> group_events(np.array([1, 0, 1], "i4"), np.array([7, 8, 9], "i4"), np.array([20, 5, 10]), 2)
     Sequences(starts=array([0, 1, 3]), items=array([8, 9, 7], dtype=int32))
@@ -290,7 +291,7 @@ def drop_cells(sequences: Sequences, cells: CodeMatrix) -> Sequences:
 
 
 def fade(matrix: CodeMatrix, order: Order | None, memory: float) -> CodeMatrix:
-    """Values times `memory` to the power of how many entries of the row came after; the matrix itself without order.
+    """Fades values: times `memory` to the power of the number of later entries of the row; unchanged without order.
 
     >>> from fastrec.matrix.code_matrix import check_matrix
     >>> fade(check_matrix([[2, 0, 4]]), np.array([1, 0], "i4"), 0.5).toarray()
@@ -302,7 +303,7 @@ def fade(matrix: CodeMatrix, order: Order | None, memory: float) -> CodeMatrix:
 
 
 def fade_ones(matrix: CodeMatrix, order: Order | None, memory: float, least: float = 0.0) -> NDArray[np.float32]:
-    """`memory` to the power of how many entries of the row came after each, of shape (nnz,); 0 where below `least`.
+    """The powers of `memory` for the numbers of later entries of the row, of shape (nnz,); 0 below `least`.
 
     >>> from fastrec.matrix.code_matrix import check_matrix
     >>> fade_ones(check_matrix([[1, 1, 1]]), np.array([1, 0, 2], "i4"), 0.5, 0.3)
@@ -310,7 +311,7 @@ def fade_ones(matrix: CodeMatrix, order: Order | None, memory: float, least: flo
     """
     if order is None or memory == 1:
         return np.ones(matrix.nnz, np.float32)
-    # A single row costs no more arrays than it must.
+    # the fewest possible arrays for a single row
     newest = len(order) - 1 if matrix.shape[0] == 1 else repeat_by_row(matrix, np.diff(matrix.indptr) - 1)
     shares: NDArray[np.float32] = np.float32(memory) ** (newest - order).astype(np.float32)
     shares[shares < least] = 0

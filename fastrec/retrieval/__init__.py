@@ -1,4 +1,4 @@
-"""The best k: among vectors by inner product, cosine or distance, and among dense scores."""
+"""The best k vectors by inner product, cosine or distance, and the best k of dense scores."""
 
 from fastrec.retrieval.exact import ExactIndex
 from fastrec.retrieval.ivf import IVFIndex

@@ -1,4 +1,4 @@
-"""CodedIndex: the best k of coded vectors for each query, from their rows of bytes."""
+"""CodedIndex: the best k of coded vectors for each query, read from rows of bytes."""
 
 from functools import partial
 from typing import Any, NamedTuple
@@ -31,28 +31,26 @@ from fastrec.retrieval.filters import Filters, candidate_lists, read_filters
 from fastrec.retrieval.topk import TopK, widen
 from fastrec.validation import check_size
 
-CHUNK_BYTES = 2**18  # of decoded vectors, which stay in the second-level cache while all queries pass over them
-FEW_QUERIES = 4  # for which one vector at a time, or a table of products with centroids, is quicker than panels
-SMALLEST, LARGEST = 1e-30, 1e30  # scores beyond are left to float64
+CHUNK_BYTES = 2**18  # bytes of decoded vectors, which stay in the second-level cache while all queries read them
+FEW_QUERIES = 4  # up to this number, panels are slower than single vectors or tables of products
+SMALLEST, LARGEST = 1e-30, 1e30  # scores beyond these are computed in float64
 NO_NORMS = readonly(np.empty(0))
 
 
 class CodedIndex:
-    """The best k of coded vectors by the inner product with what the codes stand for, or by the cosine.
+    """Finds the best k of coded vectors by the inner product with the decoded vectors, or by the cosine.
 
-    The codes are all it keeps: vectors are decoded a few hundred at a time. The answer is the exact one among what the
-    codes stand for, in the manner of `ExactIndex`; with a `ResidualCodec` it is the exact one among the best `depth` by
-    the coarse codes.
+    It keeps only the codes: a few hundred vectors are decoded at a time. The answer is exact for the decoded vectors,
+    as in `ExactIndex`; with a `ResidualCodec` it is exact among the best `depth` by the coarse codes.
 
     Parameters
     ----------
     codec
         A fitted codec.
     rows
-        What its `transform` gave, of shape (n, bytes_per_vector_).
+        The output of its `transform`, of shape (n, bytes_per_vector_).
     norms
-        float32, of shape (n,): what scores are divided by, beside the norm of the query, where these are cosines; None
-        for inner products.
+        float32, of shape (n,): the norms of the vectors, if scores are cosines; None for inner products.
     n_jobs
         Threads; None is all cores. A single query is answered without threads.
 
@@ -79,14 +77,14 @@ class CodedIndex:
         self._words = self.coded.rows.view(np.int32) if straight else None
 
     def search(self, queries: ArrayLike, k: int, exclude: Any = None, *, allow: Any = None) -> TopK:
-        """The best k vectors of each query.
+        """Finds the best k vectors of each query.
 
         Parameters
         ----------
         queries
             Of shape (n_queries, d), in the vectors' own coordinates, taken as float32.
         k
-            How many, at least 1. Rows with fewer to choose from end in -1 / -inf.
+            The number of vectors, at least 1. Rows with fewer candidates end in -1 / -inf.
         exclude, allow
             As in `ExactIndex.search`.
 
@@ -107,7 +105,7 @@ class CodedIndex:
             raise ValueError(f"queries must be finite, got another one in row {int(np.argmin(np.isfinite(norms)))}")
         n = len(self.coded.rows)
         asked = _Asked(self.codec.turn(vectors), readonly(norms), read_filters(exclude, allow, len(vectors), n))
-        most = min(k, max(1, n))  # room beyond is filled at the end
+        most = min(k, max(1, n))  # further places are filled at the end
         codes, scores = np.empty((len(vectors), most), np.int32), np.empty((len(vectors), most), np.float32)
         listed = len(asked.filters.allow_starts) > 0 or asked.filters.allowed is not None or 4 * most >= n
         answer = partial(self._rank if listed else self._scan, asked, codes, scores)
@@ -116,12 +114,12 @@ class CodedIndex:
         return TopK(*widen(codes, scores, k))
 
     def _weigh(self) -> tuple[Weights, float]:
-        """The factors of scores, bounds of lengths, and the largest of these."""
+        """The factors of scores, bounds of lengths, and the largest of these bounds."""
         lengths = np.empty(len(self.coded.rows))
         coarse = self.coded._replace(fine=self.coded.fine._replace(kind=NOTHING))
         measure_codes(coarse, np.empty(coarse.dimensions, np.float32), lengths)
         if not np.isfinite(lengths).all():
-            raise ValueError("the codes stand for vectors that are not finite")
+            raise ValueError("the codes decode to vectors that are not finite")
         factors = np.ones(1)
         if len(self.norms):
             factors = np.divide(1.0, self.norms, where=self.norms > 0, out=np.zeros(len(self.norms)))
@@ -135,8 +133,8 @@ class CodedIndex:
         return np.empty(self.coded.dimensions, np.float32)
 
     def _deal(self, n_queries: int, k: int) -> tuple[int, int]:
-        """The number of queries that one thread takes at a time, and of threads; the answer does not depend
-        on them.
+        """The number of queries that a thread takes at a time, and the number of threads; answers do not depend on
+        them.
         """
         work = n_queries * len(self.coded.rows) * self.coded.dimensions
         jobs = effective_jobs(self.n_jobs) if n_queries > 1 and work > WORTH_THREADS else 1
@@ -153,12 +151,12 @@ class CodedIndex:
         )  # fmt: skip
 
     def _scan(self, asked: "_Asked", codes: NDArray[np.int32], scores: NDArray[np.float32], rows: slice) -> None:
-        """Answers queries by a scan, and the exact scores of what it keeps."""
+        """Answers queries by a scan, and the exact scores of the vectors that it keeps."""
         queries, norms, closed = asked.queries[rows], asked.norms[rows], asked.filters.closed
         n, (b, k) = len(self.coded.rows), codes[rows].shape
         depth = min(max(k, self._depth), n)
         bounded = (norms * self._longest > SMALLEST) & (norms * self._longest < LARGEST)
-        # A score that is infinite would reach any limit, that of a query which is not to be answered here too.
+        # An infinite score would reach any limit, and so would the score of a query that this call does not answer.
         scanned = queries if bounded.all() else readonly(np.where(bounded[:, None], queries, np.float32(0)))
         panels = _panels(scanned, self._way, self.coded.exact)
         kept = _nothing_kept(b, depth, min(4 * depth + 128, 2 * n))
@@ -166,7 +164,7 @@ class CodedIndex:
         kept.counts[~bounded] = TOO_MANY
         chunk = max(LANES, CHUNK_BYTES // (4 * self.coded.dimensions))
         room = DecodedChunk(*(np.empty(size, np.float32) for size in (chunk * self.coded.dimensions, chunk, 2 * LANES)))
-        few = b <= FEW_QUERIES and self._depth == 0  # whose coarse scores would be other ones in the last bit
+        few = b <= FEW_QUERIES and self._depth == 0  # their coarse scores would differ in the last bit
         if few and self.coded.coarse.kind in (CENTROIDS, FEW_CENTROIDS):
             table = np.empty(self.coded.coarse.parts * self.coded.coarse.centroids, np.float32)
             scan_tables(self.coded, self._weights, panels, scanned, table, rows.start, closed, room, kept)
@@ -198,7 +196,7 @@ def _up(bounds: NDArray[np.float64]) -> NDArray[np.float32]:
 
 
 def _nothing_kept(b: int, depth: int, room: int) -> Kept:
-    """Room for what b queries keep; none of them is to be answered yet."""
+    """Space for what b queries keep; none of them is to be answered yet."""
     best = np.full((b, LANES + padded_width(depth)), -np.inf, np.float32)
     best[:, LANES - 1] = np.inf
     return Kept(
@@ -212,7 +210,7 @@ def _nothing_kept(b: int, depth: int, room: int) -> Kept:
 
 
 def _panels(queries: NDArray[np.float32], way: int, n_exact: int) -> Queries:
-    """Queries side by side, 16 to a panel, with bounds of what float32, or rounding to bytes, makes of a score."""
+    """Queries side by side, 16 in a panel, with bounds of the error of a score in float32, or of rounding to bytes."""
     d = queries.shape[1]
     wide = np.zeros((padded_width(len(queries)), d), np.float32)
     wide[: len(queries)] = queries

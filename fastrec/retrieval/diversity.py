@@ -1,8 +1,8 @@
 """Re-ranking of a `TopK`: less of the same (MMR), the user's own mix of genres, no more than so many of a group.
 
-Each takes a list that is longer than what is wanted and gives the best `k` of it by a rule. The scores stay those of
-the model, so they no longer fall from place to place. What a rule costs in accuracy and gains in diversity is told by
-``evaluate({"plain": model, "diverse": Reranked(model, MMR())}, test, ["ndcg@10", "diversity@10"], item_features=…)``.
+Each rule takes a longer list and returns the best `k` of it. The scores stay those of the model, so they are no longer
+in descending order. The cost in accuracy and the gain in diversity are shown by ``evaluate({"plain": model, "diverse":
+Reranked(model, MMR())}, test, ["ndcg@10", "diversity@10"], item_features=…)``.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -21,13 +21,13 @@ from fastrec.validation import check_size
 
 Floats = NDArray[np.float64]
 
-# As much as the vectors of the candidates of a batch of users take.
+# about the memory of the candidates' vectors for a batch of users
 _BATCH_BYTES = 32 << 20
 
 
 @dataclass(frozen=True, eq=False)
 class MMR(OptionsMixin):
-    r"""Maximal marginal relevance: each place goes to what is relevant and unlike what stands above it.
+    r"""Maximal marginal relevance: each place goes to an item that is relevant and unlike the items above it.
 
     .. math:: \arg\max_i \; (1 - \lambda)\, r_i - \lambda \max_{j \text{ above}} \cos(v_i, v_j)
 
@@ -38,8 +38,9 @@ class MMR(OptionsMixin):
     trade_off
         :math:`\lambda`, from 0 (the model's order) to 1 (only difference counts).
     vectors
-        What tells items apart, dense or sparse, of shape (n_items, n_features); the name of a column of the model's
-        `item_info` with labels between "|"; or None for the model's own `item_factors_` (the last two in a `Reranked`).
+        The vectors that distinguish items, dense or sparse, of shape (n_items, n_features); the name of a column of the
+        model's `item_info` with labels between "|"; or None for the model's own `item_factors_` (the last two in a
+        `Reranked`).
 
     References
     ----------
@@ -75,7 +76,7 @@ class MMR(OptionsMixin):
 
 
 def _pick_marginal(vectors: Floats, relevance: Floats, share: float, count: int) -> NDArray[np.int64]:
-    """Places of the picked candidates, of shape (b, count)."""
+    """Picks candidates one by one; returns their places, of shape (b, count)."""
     everyone = np.arange(len(relevance))
     left = _scale(relevance, 1 - share)
     nearest = np.full(relevance.shape, -np.inf)
@@ -92,7 +93,7 @@ def _pick_marginal(vectors: Floats, relevance: Floats, share: float, count: int)
 class Calibration(OptionsMixin):
     r"""Lists whose mix of features (genres) is near the mix in the user's history.
 
-    Place by place the item is taken for which :math:`(1 - w) \sum r_i - w\, \mathrm{KL}(p, q)` of the list so far is
+    Each place goes to the item for which :math:`(1 - w) \sum r_i - w\, \mathrm{KL}(p, q)` of the list so far is
     highest. Here p is the mix in the history and q the mix in the list, as in `fastrec.metrics.calibration`.
 
     Parameters
@@ -151,7 +152,7 @@ def _pick_calibrated(shares: Floats, relevance: Floats, wanted: Floats, weight: 
     left = _scale(relevance, 1 - weight)
     so_far = np.zeros_like(wanted)
     picked = np.empty((len(relevance), count), np.int64)
-    # Of the divergence, only the part that hangs on the list: the sum of p log(0.99 q + 0.01 p).
+    # the part of the divergence that depends on the list: the sum of p log(0.99 q + 0.01 p)
     blur = np.where(wanted > 0, 0.01 * wanted, 1.0)[:, None, :]
     for step in range(count):
         mix = so_far[:, None, :] + shares
@@ -167,16 +168,16 @@ def _pick_calibrated(shares: Floats, relevance: Floats, wanted: Floats, weight: 
 
 @dataclass(frozen=True, eq=False)
 class GroupCap(OptionsMixin):
-    """No more than so many items of one group in a list: of an artist, a brand, a series.
+    """Limits the items of one group in a list, such as an artist, a brand or a series.
 
     Parameters
     ----------
     most
-        How many of each group.
+        The maximum number of items of each group.
     groups
-        A label per item, of shape (n_items,); a matrix (n_items, n_groups) of what belongs where, for items in several
-        groups; or, in a `Reranked`, the name of a column of the model's `item_info`, with labels between "|". An item
-        without a label (None, "") is in no group.
+        A label per item, of shape (n_items,); a matrix (n_items, n_groups) of ones for items in several groups; or, in
+        a `Reranked`, the name of a column of the model's `item_info`, with labels between "|". An item without a label
+        (None, "") is in no group.
 
     Examples
     --------
@@ -206,18 +207,18 @@ class GroupCap(OptionsMixin):
 
 
 def cap_labels(top: TopK, k: int, member: CodeMatrix, most: int | NDArray[Any], before: Sequence[int] = ()) -> TopK:
-    """The first `k` of each row of a longer list whose labels are met no more often than they may be.
+    """Returns the first `k` of each row of a longer list within the limits of labels.
 
     Parameters
     ----------
     top
         The longer list.
     k
-        How many.
+        The number of items.
     member
         Items × labels.
     most
-        How often each label may be met; a number for all, or one for each, of shape (n_labels,).
+        The maximum number of items with each label; a number for all, or one for each, of shape (n_labels,).
     before
         Codes of items that count already.
 
@@ -238,9 +239,9 @@ def cap_labels(top: TopK, k: int, member: CodeMatrix, most: int | NDArray[Any], 
 def _within_caps(
     codes: NDArray[np.int32], member: CodeMatrix, most: int | NDArray[Any], k: int, before: Sequence[int]
 ) -> NDArray[np.bool_]:
-    """Chooses the places that stay: from the top, those none of whose groups is full, until there are k."""
+    """Chooses the places that stay, from the top: those with no full group, until there are k."""
     kept = np.zeros(codes.shape, bool)
-    # Only the groups that these lists meet are counted.
+    # only the groups that occur in these lists are counted
     listed = sparse.csr_array((member.data, member.indices, member.indptr), shape=member.shape)[
         np.maximum(codes, 0).ravel()
     ]
@@ -263,7 +264,7 @@ def _within_caps(
 
 
 def _count_met(met: NDArray[Any], member: CodeMatrix, codes: Sequence[int]) -> NDArray[np.int32]:
-    """The number of some items that have each of the labels met."""
+    """Counts some items for each of the labels that occur."""
     counts = np.zeros(max(len(met), 1), np.int32)
     for code in codes:
         labels = member.indices[member.indptr[code] : member.indptr[code + 1]]
@@ -275,7 +276,7 @@ def _count_met(met: NDArray[Any], member: CodeMatrix, codes: Sequence[int]) -> N
 
 
 def _rerank(top: TopK, k: int, width: int, pick: Any) -> TopK:
-    """The picked places of each row, a batch at a time."""
+    """Makes lists of the picked places of each row, a batch at a time."""
     count = min(k, top.codes.shape[1])
     order = np.empty((len(top), count), np.int64)
     for rows in _batches(len(top), top.codes.shape[1] * width * 8):
@@ -293,7 +294,7 @@ def _relevance(scores: Floats, valid: NDArray[np.bool_]) -> Floats:
 
 
 def _scale(relevance: Floats, share: float) -> Floats:
-    """The share of it; places without an item stay at -inf, with no share too."""
+    """Multiplies scores by a share; places without an item stay at -inf, even for a share of 0."""
     there = np.isfinite(relevance)
     return np.where(there, share * np.where(there, relevance, 0.0), -np.inf)
 
@@ -304,7 +305,7 @@ def _batches(n: int, bytes_each: int) -> Iterator[slice]:
 
 
 def _choose(top: TopK, order: NDArray[np.int64], lengths: NDArray[Any], k: int) -> TopK:
-    """The places of `order` in each row, as many as there are, then nothing."""
+    """Takes the places of `order` in each row, as many as there are, then empty ones."""
     codes = np.full((len(top), k), -1, np.int32)
     scores = np.full((len(top), k), -np.inf, np.float32)
     width = order.shape[1]
@@ -319,7 +320,7 @@ def _is_matrix(groups: Any) -> bool:
 
 
 def _list_places(top: TopK) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The codes that a list holds, and the place of each among them; 0 if there is none."""
+    """The codes that a list holds, and the place of each among them; 0 for an empty place."""
     valid = top.valid
     listed, local = np.unique(top.codes[valid], return_inverse=True)
     places = np.zeros(top.codes.shape, np.int64)
@@ -328,7 +329,7 @@ def _list_places(top: TopK) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
 
 
 def _dense(features: Any, name: str, codes: NDArray[np.int64]) -> Floats:
-    """The rows of some items, and one of zeros if there are none: a catalogue is large, and a list is short."""
+    """The rows of some items as a dense array, and a zero row for an empty catalogue: lists are short."""
     if features is None or isinstance(features, str):
         raise ValueError(
             f"{name} must be a matrix with a row for each item; a column's name, or None, goes in a Reranked"
@@ -356,7 +357,7 @@ def _to_one(weights: Floats) -> Floats:
 
 
 def label_matrix(labels: Iterable[Any], separator: str | None = "|") -> CodeMatrix:
-    """Items × labels, 1 where an item has the label: of texts with labels between separators, or of one label each.
+    """A matrix items × labels, 1 where an item has the label: from texts with separators, or from one label each.
 
     >>> label_matrix(["Drama|War", "War", ""]).toarray()
     array([[1., 1.],
@@ -392,7 +393,7 @@ def data_of_rule(rule: Any) -> Any:
 
 
 def check_rule(name: str, rule: Any) -> None:
-    """Raises a TypeError or ValueError where it is neither a rule with the numbers that it may have, nor a function."""
+    """Raises a TypeError or ValueError unless the value is a function, or a rule with valid numbers."""
     if type(rule) in _FIELDS:
         check_options(rule)
     elif not callable(rule):
@@ -405,7 +406,7 @@ def bound_rule(rule: Any, model: Any) -> Any:
     Raises
     ------
     ValueError
-        If it names what the model does not have, or has not one row for each of its items.
+        If it names a column that the model lacks, or does not have one row for each of its items.
     """
     field = field_of_rule(rule)
     if field is None:  # a function
@@ -414,7 +415,7 @@ def bound_rule(rule: Any, model: Any) -> Any:
     if value is None and field == "vectors":
         if not hasattr(model, "item_factors_"):
             raise ValueError(f"{type(model).__name__} has no item_factors_: give MMR its vectors")
-        # Biases tell nothing apart: the columns that `similar_items` looks at.
+        # Biases do not distinguish items: these are the columns that `similar_items` compares.
         value = model.alike_vectors() if hasattr(model, "alike_vectors") else np.asarray(model.item_factors_)
     elif isinstance(value, str):
         value = label_matrix(_column_of(name, value, model))
@@ -435,7 +436,7 @@ def _column_of(name: str, column: str, model: Any) -> Any:
 
 
 def _as_rows(name: str, value: Any) -> Any:
-    """A row for each item: a matrix as it is, labels as the matrix of what belongs where."""
+    """Returns a row for each item: a matrix unchanged, labels as a matrix of ones."""
     if sparse.issparse(value):
         return check_matrix(value, name=name, negative="accept")
     if not _is_matrix(value):

@@ -1,4 +1,4 @@
-"""ExactIndex: the k vectors with the best scores, all of them looked at, none missed."""
+"""ExactIndex: the k vectors with the best scores, none missed."""
 
 from functools import partial
 from typing import Any, ClassVar, NamedTuple
@@ -43,52 +43,50 @@ from fastrec.validation import check_number, check_size, name_options
 
 METRICS = {"ip": INNER_PRODUCT, "cosine": COSINE, "l2": SQUARED_DISTANCE}
 STORAGES = ("float32", "int8", "float16")
-PIECE = 240  # queries that one thread takes at a time
+PIECE = 240  # queries that a thread takes at a time
 ROOM_AT_ONCE = 2**20  # candidates of one thread
-ROOMIER = 32  # how much more room a query gets that had too many
+ROOMIER = 32  # the factor by which a query with too many candidates gets more space
 WORTH_THREADS = 2**26  # products below which a second thread costs more than it gains
-SCANNED_IN_TIME_OF_ONE = 16  # vectors that a scan looks at, while one is scored exactly
-MOST_DIMENSIONS = 2**15  # beyond, sums of bytes may leave int32, and the bound of float32's error says little
+SCANNED_IN_TIME_OF_ONE = 16  # the number of vectors that a scan reads in the time of one exact score
+MOST_DIMENSIONS = 2**15  # beyond it, sums of bytes may leave int32, and the bound of float32's error is useless
 
 
 REACH = float(np.finfo(np.float32).max)  # vectors may be of any finite numbers
 LARGEST_NORM = 1e42
-SCALED = 2.0  # of packed vectors, the longest of which are scaled to a length near 1
+SCALED = 2.0  # the longest of packed vectors are scaled to a length near 1
 
-# What a file keeps of packed vectors, by the fields of Panels.
+# The arrays of packed vectors in a file, by the fields of Panels.
 _PACKED = {"float32": {"panels": "panels", "bounds": "norms", "order": "order"}}
 _PACKED["float16"] = _PACKED["float32"]
 _PACKED["int8"] = _PACKED["float32"] | {name: name for name in ("steps", "errors", "lengths")}
 
 
 class ExactIndex(Filed, BaseEstimator):
-    """The exact best k of all vectors for each query, in less time than the matrix product takes.
+    """Finds the exact best k of all vectors for each query, in less time than a matrix product takes.
 
     Parameters
     ----------
     metric : {"ip", "cosine", "l2"}
-        What is largest for the best: the inner product, the cosine (0 where either vector is zero), or the negative
-        squared distance.
+        The score: the inner product, the cosine (0 if either vector is zero), or the negative squared distance.
     storage : {"float32", "int8", "float16"}
-        What is scanned. With "int8" the vectors are rounded to bytes, with a bound of the error, and all vectors that
-        the bound leaves are ranked by their float32 values. The answer is the same to the bit, several times as fast
-        (for "l2", whose bound is wider, about as fast). "float16" is the same over vectors rounded to float16, which
-        are kept instead of the float32 ones.
+        The form that is scanned. With "int8" the vectors are rounded to bytes with a bound of the error, and all
+        vectors within the bound are ranked by their float32 values. The answer is the same to the bit, several times as
+        fast (for "l2", whose bound is wider, about as fast). "float16" is the same over vectors rounded to float16,
+        which are kept instead of the float32 ones.
     n_jobs : int or None
         Threads; None is all cores. A single query is answered without threads.
 
     Attributes
     ----------
     vectors_ : float32 (or float16) array of shape (n, d)
-        The vectors that were given.
+        The given vectors.
     n_features_in_ : int
         Their dimensions, d.
 
     Notes
     -----
-    Scores are summed in float64 and rounded to float32 (what float32 cannot hold is its largest number); vectors are
-    ordered by that score, equal ones by their code. So the answer is the same for any number of threads, any batch and
-    any CPU.
+    Scores are summed in float64 and rounded to float32, clipped to its range; vectors are ordered by that score, ties
+    by code. So the answer is the same for any number of threads, any batch and any CPU.
 
     Examples
     --------
@@ -107,7 +105,7 @@ class ExactIndex(Filed, BaseEstimator):
 
     @name_options
     def fit(self, vectors: ArrayLike, y: Any = None) -> "ExactIndex":
-        """Takes the vectors, of shape (n, d), in; they are not copied where they are float32 and C-contiguous.
+        """Takes in the vectors, of shape (n, d); float32, C-contiguous ones are not copied.
 
         Such an array must not be changed while the index is in use.
 
@@ -132,26 +130,26 @@ class ExactIndex(Filed, BaseEstimator):
         self._exact = exact
         self._packed = packed
         self._single = None if exact.metric == SQUARED_DISTANCE else SingleScan(exact, packed)
-        self._fitted_as = exact.metric, storage  # whatever the parameters have been set to since
+        self._fitted_as = exact.metric, storage  # even if the parameters are changed later
         self.vectors_ = vectors
         self.n_features_in_ = vectors.shape[1]
 
     @name_options
     def search(self, queries: ArrayLike, k: int, exclude: Any = None, *, allow: Any = None) -> TopK:
-        """The best k vectors of each query.
+        """Finds the best k vectors of each query.
 
         Parameters
         ----------
         queries : array of shape (n_queries, d)
             Taken as float32.
         k : int
-            How many, at least 1. Rows with fewer to choose from end in -1 / -inf.
+            The number of vectors, at least 1. Rows with fewer candidates end in -1 / -inf.
         exclude
             A sparse matrix of shape (n_queries, n) whose stored entries are left out, zeros included; codes, or a bool
             mask of shape (n,), left out of every answer; or None.
         allow
-            A sparse matrix of that shape with all that each query may choose; codes, or a bool mask of shape (n,), for
-            all queries; or None.
+            A sparse matrix of that shape with the vectors that each query may choose; codes, or a bool mask of shape
+            (n,), for all queries; or None.
 
         Returns
         -------
@@ -171,7 +169,7 @@ class ExactIndex(Filed, BaseEstimator):
     def search_one(
         self, query: NDArray[np.float32], k: int, closed: NDArray[np.int32], allowed: Mask | None = None
     ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-        """The codes and scores that `search` finds for one query, of shape (k,), in as few steps as can be.
+        """Finds the codes and scores of `search` for one query, of shape (k,), in as few steps as possible.
 
         Nothing is checked: `query` is finite, float32 and read-only, of shape (d,), and `closed` are codes that are
         left out, ascending, int32 and read-only.
@@ -192,9 +190,9 @@ class ExactIndex(Filed, BaseEstimator):
         Returns
         -------
         dict
-            "scanned": the share of all pairs of a query and a vector that were scored at all, the others being too
-            short to matter. "ranked": the number of vectors that were scored exactly, for each query. "given up": the
-            share of queries for which the scan could exclude too little, so that all vectors were scored exactly.
+            "scanned": the share of all pairs of a query and a vector that were scored at all, the others are too short
+            to matter. "ranked": the number of vectors that were scored exactly, for each query. "given up": the share
+            of queries for which the scan excluded too few vectors, so that all were scored exactly.
 
         Examples
         --------
@@ -263,7 +261,7 @@ class ExactIndex(Filed, BaseEstimator):
         self._adopt(vectors, Exact(stored, norms, metric), Packed(way, Panels(**fields), form, center), storage)
 
     def __getstate__(self) -> dict[str, Any]:
-        # What is packed suits this CPU; where the index is read again, it is packed anew.
+        # The packed form suits this CPU; a CPU that reads the file packs the vectors again.
         return {
             name: value
             for name, value in super().__getstate__().items()
@@ -299,13 +297,13 @@ class ExactIndex(Filed, BaseEstimator):
         return batch
 
     def _is_scan_better(self, left: int, k: int) -> bool:
-        """Tells whether to scan all vectors, or to score each of those left on its own."""
+        """Tells whether to scan all vectors, or to score each of the remaining ones alone."""
         n, d = self.vectors_.shape
         return d <= MOST_DIMENSIONS and 4 * k < left and n < SCANNED_IN_TIME_OF_ONE * left
 
     def _deal(self, n_queries: int, k: int) -> tuple[int, int]:
-        """The number of queries that one thread takes at a time, and of threads; the answer does not depend
-        on them.
+        """The number of queries that a thread takes at a time, and the number of threads; answers do not depend on
+        them.
         """
         n, d = self.vectors_.shape
         jobs = effective_jobs(self.n_jobs) if n_queries * n * d > WORTH_THREADS else 1
@@ -318,7 +316,7 @@ class ExactIndex(Filed, BaseEstimator):
         rank_listed(self._exact, batch.queries, batch.filters, rows, batch.codes, batch.scores)
 
     def _scan(self, batch: "_Batch", rows: slice, roomier: int = 1) -> None:
-        """Answers queries by a scan, and the exact scores of those that it cannot exclude."""
+        """Answers queries by a scan, and exact scores of the vectors that it cannot exclude."""
         packed = self._packed
         (n, d), (b, k) = self.vectors_.shape, (rows.stop - rows.start, batch.codes.shape[1])
         space = make_space(packed, d + (self._exact.metric == SQUARED_DISTANCE), b, k, room_for(k, n, roomier))
@@ -345,7 +343,7 @@ class _Batch(NamedTuple):
     filters: Filters
     codes: NDArray[np.int32]
     scores: NDArray[np.float32]
-    tally: list[tuple[int, NDArray[np.int64]]]  # of each piece: pairs that were looked at, vectors ranked by query
+    tally: list[tuple[int, NDArray[np.int64]]]  # for each piece: the scanned pairs, and the vectors ranked by query
 
 
 def exact_fields(metric: int, storage: str) -> Fields:
@@ -393,7 +391,7 @@ def score_pairs(left: NDArray[np.float32], right: NDArray[np.float32]) -> NDArra
 
 
 def read_vectors(name: str, vectors: ArrayLike, dtype: Any = np.float32) -> NDArray[Any]:
-    """`vectors` as a read-only, C-contiguous array of two dimensions, of float32 or float16."""
+    """Returns `vectors` as a read-only, C-contiguous array of two dimensions, of float32 or float16."""
     if issparse(vectors) or np.ma.isMaskedArray(vectors):
         raise TypeError(f"{name} must be a dense array without a mask, got {type(vectors).__name__}")
     array = np.asarray(vectors)
@@ -410,7 +408,7 @@ def read_vectors(name: str, vectors: ArrayLike, dtype: Any = np.float32) -> NDAr
 
 
 def read_queries(queries: ArrayLike, dimensions: int) -> NDArray[np.float32]:
-    """`queries` as `read_vectors` gives them, of as many dimensions as the index has."""
+    """Returns `queries` as `read_vectors` does, with the dimensions of the index."""
     vectors = read_vectors("queries", queries)
     if vectors.shape[1] != dimensions:
         raise ValueError(f"queries have {vectors.shape[1]} dimensions, the index has {dimensions}")

@@ -1,4 +1,4 @@
-"""Indexes in files: named arrays and a record, which a process maps instead of reading."""
+"""Indexes in files: named arrays and a record, which a process maps into memory."""
 
 import os
 from abc import ABC, abstractmethod
@@ -20,7 +20,7 @@ Record = dict[str, Any]
 
 
 class Filed(OptionsMixin, ABC):
-    """An object that can be kept in a file: it gives arrays and a record, and is made of them again."""
+    """An object that can be kept in a file: it describes itself by arrays and a record, and is rebuilt from them."""
 
     @abstractmethod
     def describe(self) -> tuple[Arrays, Record]:
@@ -28,28 +28,30 @@ class Filed(OptionsMixin, ABC):
 
     @abstractmethod
     def _fields(self) -> Fields:
-        """The declarations of the arrays, by the options."""
+        """The declarations of the arrays, for the given options."""
 
     @abstractmethod
     def _check(self, arrays: Arrays, record: Record, *, ranges: bool) -> None:
-        """Raises a KeyError, TypeError or ValueError where options or parts do not fit, beyond what the fields say."""
+        """Raises a KeyError, TypeError or ValueError if options or parts do not fit, beyond the checks of the
+        fields.
+        """
 
     @abstractmethod
     def _restore(self, arrays: Arrays, record: Record) -> None:
-        """Takes up what was learned, which has been checked."""
+        """Takes over the checked arrays."""
 
     @abstractmethod
     def _is_rotated(self) -> bool:
-        """Tells whether packed vectors are turned, as queries must be too."""
+        """Tells whether packed vectors are rotated, as queries must be, too."""
 
     @classmethod
     def rebuild(cls, arrays: Arrays, record: Record, *, ranges: bool = True) -> Self:
-        """The index that `describe` described; without `ranges` no number of its arrays is looked at.
+        """Rebuilds the index that `describe` described; without `ranges` no number of its arrays is checked.
 
         Raises
         ------
         KeyError, TypeError, ValueError
-            If it is none, or its arrays do not fit each other.
+            If it is no index, or its arrays do not fit each other.
         """
         if record.get("class") != cls.__name__:
             raise ValueError(f"its class is {record.get('class')!r}")
@@ -74,19 +76,19 @@ class Filed(OptionsMixin, ABC):
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], *, verify: bool | Literal["header"] = True) -> Self:
-        """The index in a file of `save`, its arrays memory-mapped: processes that load it share them.
+        """Loads the index of a file of `save`, memory-mapped: processes that load it share its arrays.
 
         Parameters
         ----------
         path
             The file.
         verify
-            As for `fastrec.load`.
+            As in `fastrec.load`.
 
         Raises
         ------
         FileError
-            (A ValueError.) Where the file is damaged, or holds no index of this class.
+            (A ValueError.) If the file is damaged, or holds no index of this class.
         """
         arrays, record = read_arrays(path, verify=verify)
         with refused(path, cls.__name__):
@@ -94,14 +96,14 @@ class Filed(OptionsMixin, ABC):
 
 
 def check_codes_once(order: NDArray[Any], alive: NDArray[Any]) -> None:
-    """Raises a ValueError unless the places of an order hold each code that is alive once, and else -1."""
+    """Raises a ValueError unless an order holds each existing code once, and -1 in all other places."""
     codes = order[order >= 0]
     if not np.array_equal(np.bincount(codes, minlength=len(alive)), alive.astype(bool)):
         raise ValueError("its array 'order' does not hold each code once")
 
 
 def check_norms(vectors: NDArray[Any], norms: NDArray[np.float64]) -> None:
-    """Raises a ValueError unless the norms are those of the vectors, which are finite."""
+    """Raises a ValueError unless the norms are those of the vectors, and finite."""
     found = np.empty(len(norms))
     bad = measure_rows(readonly(vectors.view(np.uint16) if vectors.dtype == np.float16 else vectors), found)
     if bad >= 0 or not np.allclose(found, norms, rtol=1e-5, atol=0):

@@ -19,27 +19,27 @@ NOTHING_CLOSED = Filter(NO_MASK, NO_STARTS, NO_CODES)
 
 
 class Filters(NamedTuple):
-    """The items that a search may choose: read-only arrays, empty where they filter nothing."""
+    """The items that a search may choose: read-only arrays, empty for no filter."""
 
-    closed: Filter  # what is left out, of all answers or of each
-    allow_starts: NDArray[np.int64]  # (n_queries + 1,) into allow_codes: all that a query may choose
+    closed: Filter  # the excluded codes, of all answers or of each
+    allow_starts: NDArray[np.int64]  # (n_queries + 1,) into allow_codes: the codes that a query may choose
     allow_codes: NDArray[np.int32]
-    allowed: NDArray[np.int32] | None  # sorted codes, the same for all queries, where they are few
+    allowed: NDArray[np.int32] | None  # sorted codes, the same for all queries, if they are few
 
 
 NOTHING = Filters(NOTHING_CLOSED, NO_STARTS, NO_CODES, None)
 
 
 class Mask(NamedTuple):
-    """The items that all queries may choose: 1 or 0 for each item, and the codes where they are few."""
+    """The items that all queries may choose: 1 or 0 for each item, and the codes if they are few."""
 
     mask: NDArray[np.uint8]
     allowed: NDArray[np.int32] | None
 
 
 class ExcludedCodes(NamedTuple):
-    """The items that each query may not choose, checked and sorted: query i leaves out codes[starts[i] :
-    starts[i + 1]].
+    """The items that each query must not choose, checked and sorted: query i excludes codes[starts[i] : starts[i +
+    1]].
     """
 
     starts: NDArray[np.int64]
@@ -47,7 +47,7 @@ class ExcludedCodes(NamedTuple):
 
 
 def read_filters(exclude: Any, allow: Any, n_queries: int, n: int) -> Filters:
-    """The filters of a search over `n` items.
+    """Reads the filters of a search over `n` items.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ def read_filters(exclude: Any, allow: Any, n_queries: int, n: int) -> Filters:
         A sparse matrix of shape (n_queries, n), whose stored entries are left out; codes, or a bool mask of shape (n,),
         left out of every answer; `ExcludedCodes`; or None.
     allow
-        A sparse matrix of the same shape, whose stored entries are all that may be chosen; codes, or a bool mask of
+        A sparse matrix of the same shape, whose stored entries are the only choices; codes, or a bool mask of
         shape (n,), for all queries, or a `Mask` of them; or None.
 
     Raises
@@ -83,9 +83,7 @@ def read_filters(exclude: Any, allow: Any, n_queries: int, n: int) -> Filters:
 
 
 def candidate_lists(filters: Filters, rows: slice) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int32]]:
-    """The starts of each row's own candidates, their number (-1: everything), and the codes that both point
-    into.
-    """
+    """The starts of each row's candidates, their number (-1: everything), and the codes that the starts point into."""
     n_rows = rows.stop - rows.start
     if len(filters.allow_starts):
         starts = filters.allow_starts[rows.start : rows.stop + 1]
@@ -96,7 +94,7 @@ def candidate_lists(filters: Filters, rows: slice) -> tuple[NDArray[np.int64], N
 
 
 def read_rows(name: str, matrix: Any, n_rows: int, n: int) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
-    """The structure of a sparse matrix of shape (n_rows, n): where rows start, and their sorted codes."""
+    """The structure of a sparse matrix of shape (n_rows, n): the starts of rows, and their sorted codes."""
     if matrix.shape != (n_rows, n):
         raise ValueError(f"{name} must be a matrix of shape ({n_rows}, {n}), got {matrix.shape}")
     given = matrix if matrix.format == "csr" else matrix.tocsr()
@@ -111,7 +109,7 @@ def read_rows(name: str, matrix: Any, n_rows: int, n: int) -> tuple[NDArray[np.i
 
 
 def read_allowed(allow: Any, n: int) -> Mask:
-    """`allow` for all queries, as a bool mask or codes, checked: who asks often keeps it instead of what it is of."""
+    """Reads `allow` for all queries, as a bool mask or codes; frequent callers keep the checked result."""
     mask = _read_mask("allow", allow, n)
     few = 2 * int(np.count_nonzero(mask)) <= n
     return Mask(mask, readonly(np.flatnonzero(mask).astype(np.int32)) if few else None)

@@ -1,4 +1,4 @@
-"""IVFIndex: nearly all of the k vectors with the best scores, from the few lists of vectors that promise most."""
+"""IVFIndex: nearly all of the k vectors with the best scores, from the most promising lists of vectors."""
 
 import math
 import threading
@@ -50,65 +50,65 @@ from fastrec.retrieval.topk import TopK, widen
 from fastrec.validation import check_integer, check_number, check_size, name_options
 
 STORED = {"float32": np.float32, "float16": np.float16}
-PIECE = 3072  # queries that one thread takes at a time: the more, the more of them meet in a list
+PIECE = 3072  # queries that a thread takes at a time: more of them share a list
 ROOM_AT_ONCE = 2**20  # candidates of one thread
 WORTH_THREADS = 2**22  # products below which a second thread costs more than it gains
-CALIBRATION = 2000  # queries that a recall is measured with
+CALIBRATION = 2000  # queries for measuring a recall
 DEPTH = 10  # the k of that recall
 SMALLEST_LIST = 32
-CHANGING = threading.Lock()  # of any index: two changes at a time would undo each other
-WORTH_EXPECTING = 800  # panels times their width: what working out expectations takes in a batch
-RUNGS = 100  # of the ladder of least expectations
+CHANGING = threading.Lock()  # held by a change of any index: two changes at a time would undo each other
+WORTH_EXPECTING = 800  # panels times their width: the cost of computing expectations for a batch
+RUNGS = 100  # rungs of the ladder of smallest expectations
 
 
 class IVFIndex(Filed, BaseEstimator):
-    """Nearly all of the best k vectors for each query, several times as fast as all of them.
+    """Finds nearly all of the best k vectors for each query, several times as fast as an exact search.
 
-    Vectors are dealt into lists by k-means. A query looks only at the lists that promise most to it: their vectors are
-    scored by bytes, and what may be among the best is scored again by the vectors themselves.
+    k-means deals the vectors into lists. A query reads only the most promising lists: their vectors are scored by
+    bytes, and likely candidates again by the vectors themselves.
 
     Parameters
     ----------
     metric : {"ip", "cosine"}
-        What is largest for the best: the inner product, or the cosine (0 where either vector is zero).
+        The score: the inner product, or the cosine (0 if either vector is zero).
     n_lists : int or "auto"
-        How many lists; "auto" is 2.5 √n, with 32 vectors in each at least.
+        The number of lists; "auto" is 2.5 √n, with at least 32 vectors in each.
     n_probe : int or None
-        How many lists each query looks at. None: as many as `recall_target` takes, for some more than for others.
+        The number of lists that each query reads. None: the number for `recall_target`, which differs between queries.
     recall_target : float or None
-        The share of the true best 10 to find, from 0 to 1; the fewest lists that find it for the queries given to
-        `fit` are looked at. Not used where n_probe is given.
+        The share of the true best 10 to find, from 0 to 1; searches read the fewest lists that reach it for the queries
+        given to `fit`. Not used if n_probe is given.
     rerank : {"float32", "float16"} or None
-        What the index keeps of the vectors for exact scores: themselves, or rounded to float16. None: nothing, so that
-        scores are those of the bytes.
+        The form of the vectors kept for exact scores: unchanged, or rounded to float16. None: none are kept, so scores
+        are those of the bytes.
     n_jobs : int or None
         Threads; None is all cores. A single query is answered without threads.
     random_state : int, RandomState or None
-        Of k-means, and of the choice of queries to measure with.
+        The seed of k-means, and of the choice of queries for measuring.
 
     Attributes
     ----------
     n_lists_, n_probe_ : int
-        How many lists there are, and how many a query looks at, at most.
+        The number of lists, and the largest number that a query reads.
     least_ : float
-        Of these lists a query looks at those in which it expects at least this many of its best k in each 16 vectors.
-        It is 0 where a query looks at all of them, since `n_probe` was given, or since that takes less time.
+        The smallest expected number of the best k in each 16 vectors of a list that is read. It is 0 if a query reads
+        all of its lists, because `n_probe` was given, or because that takes less time.
     recall_ : float
-        The recall of the best 10 for those of the queries given that had no part in the choice, but to look at more
-        until they reached the target; NaN without queries. Of the index as it was fitted: `audit` measures again.
+        The recall of the best 10 for the queries that had no part in the choice, except to add lists until the target
+        was reached; NaN without queries. It is that of the fit: `audit` measures again.
     centers_ : float32 array of shape (n_lists, d)
         The means of the lists; under the cosine, of vectors of length 1.
     vectors_ : float32 or float16 array of shape (n, d), or None
-        What `rerank` keeps. Rows of removed vectors are as they were.
+        The vectors kept for `rerank`. Rows of removed vectors stay.
     n_features_in_ : int
         Their dimensions, d.
 
     Notes
     -----
-    The answer holds the best of all vectors in the lists looked at, in the order of `ExactIndex` and with its scores,
-    but for about one vector in ten thousand which the bytes misjudge. It is the same for any number of threads, any
-    batch and any of the CPU's instructions. Where the lists hold fewer than k, filters being why, a query looks at more
-    of them, until there are k or all have been seen.
+    The answer holds the best of all vectors in the lists read, in the order and with the scores of `ExactIndex`, except
+    for about one vector in ten thousand that the bytes misjudge. It is the same for any number of threads, any batch
+    and any CPU. If filters leave fewer than k vectors, a query reads more lists, until there are k or all have been
+    read.
 
     References
     ----------
@@ -156,19 +156,19 @@ class IVFIndex(Filed, BaseEstimator):
 
     @name_options
     def fit(self, vectors: ArrayLike, y: Any = None, *, queries: ArrayLike | None = None) -> "IVFIndex":
-        """Deals vectors of shape (n, d) into lists, and finds how many of these a query must look at.
+        """Deals vectors of shape (n, d) into lists, and finds the number of lists that a query must read.
 
         Parameters
         ----------
         vectors
-            Not copied where they are kept as they are: float32 (or float16) and C-contiguous. Such an array must not be
-            changed while the index is in use.
+            The vectors. They are not copied if they are kept unchanged: float32 (or float16) and C-contiguous. Such an
+            array must not be changed while the index is in use.
         y
             Not used; accepted because scikit-learn passes it.
         queries
-            Queries such as will be asked, of shape (n_queries, d): at least 2, better 1000 or more. Needed for a recall
-            target: 2000 of them at most are drawn, half to find the number of lists, half to measure `recall_`. Where
-            that half finds less than the target, lists are added until it does not.
+            Typical queries, of shape (n_queries, d): at least 2, better 1000 or more. They are needed for a recall
+            target: up to 2000 are drawn, half to find the number of lists, half to measure `recall_`. If that half
+            finds less than the target, lists are added until it reaches it.
 
         Raises
         ------
@@ -214,9 +214,7 @@ class IVFIndex(Filed, BaseEstimator):
     def _choose_effort(
         self, state: IndexState, queries: Floats | None, random: np.random.Generator
     ) -> tuple[SearchEffort, float]:
-        """Chooses the lists to look at; returns the choice and its recall for queries that had no part in
-        it.
-        """
+        """Chooses the lists to read; returns the choice and its recall for queries that had no part in it."""
         n_lists = state.n_lists
         if queries is None or len(state.exact.norms) == 0:
             return SearchEffort(min(self.n_probe or n_lists, n_lists), 0.0), math.nan
@@ -264,7 +262,7 @@ class IVFIndex(Filed, BaseEstimator):
         self.vectors_ = state.vectors()
 
     def _effort(self) -> SearchEffort:
-        # Someone may have set them.
+        # the attributes may have been set since
         n_probe = check_integer("IVFIndex.n_probe_", self.n_probe_, minimum=1, maximum=self.n_lists_)
         return SearchEffort(n_probe, check_number("IVFIndex.least_", self.least_, minimum=0))
 
@@ -272,10 +270,9 @@ class IVFIndex(Filed, BaseEstimator):
 
     @name_options
     def search(self, queries: ArrayLike, k: int, exclude: Any = None, *, allow: Any = None) -> TopK:
-        """Nearly all of the best k vectors of each query; parameters and result are those of `ExactIndex.search`.
+        """Finds nearly all of the best k vectors of each query; parameters and result are those of `ExactIndex.search`.
 
-        A list of codes or a matrix of what each query may choose is ranked exactly, at the cost of its own size, where
-        it is smaller than the lists that would be looked at.
+        Allowed codes, or a matrix of them, are ranked exactly if they are fewer than the vectors of the lists.
 
         Raises
         ------
@@ -291,9 +288,9 @@ class IVFIndex(Filed, BaseEstimator):
         return TopK(*widen(batch.codes, batch.scores, int(k)))
 
     def _search_one(self, state: IndexState, queries: Any, k: int) -> TopK | None:
-        """A single query of float32 answered in as few steps as can be, where one like it has been asked before.
+        """Answers a single query of float32 in as few steps as possible, after an earlier one of the same kind.
 
-        None if that is not so, or where the answer takes more than one scan.
+        Returns None without an earlier one, or if the answer takes more than one scan.
         """
         own = state.workspaces.own
         if not (
@@ -314,7 +311,7 @@ class IVFIndex(Filed, BaseEstimator):
 
     @name_options
     def audit(self, queries: ArrayLike, k: int = 10) -> dict[str, float]:
-        """Reports the recall of a search of these queries, and the vectors that it looks at.
+        """Reports the recall of a search of these queries, and the vectors that it reads.
 
         Returns
         -------
@@ -375,9 +372,7 @@ class IVFIndex(Filed, BaseEstimator):
             run_pieces(partial(answer, batch, effort), pieces, jobs)
 
     def _plan(self, batch: QueryBatch, effort: SearchEffort) -> tuple[Any, SearchEffort]:
-        """Chooses how to answer: by lists, by all that may be chosen, or by exact scores of what the filters
-        leave.
-        """
+        """Chooses the way to answer: by lists, by all allowed vectors, or by exact scores of the allowed ones."""
         state, filters, k = batch.state, batch.filters, batch.codes.shape[1]
         (n, _), n_lists, n_probe = state.shape(), state.n_lists, effort.n_probe
         left = n if filters.allowed is None else len(filters.allowed)
@@ -388,12 +383,12 @@ class IVFIndex(Filed, BaseEstimator):
             return scan_allowed, SearchEffort(n_lists, 0.0)
         if left == n:
             return scan_lists, effort
-        # The rarer the allowed, the more lists hold as many of them.
+        # the rarer the allowed vectors, the more lists hold the same number of them
         return scan_lists, SearchEffort(min(n_lists, -(-n_probe * n // max(1, left))), effort.least, n / max(1, left))
 
     def _deal(self, batch: QueryBatch, n_probe: int) -> tuple[int, int]:
-        """The number of queries that one thread takes at a time, and of threads; the answer does not depend
-        on them.
+        """The number of queries that a thread takes at a time, and the number of threads; answers do not depend on
+        them.
         """
         (n, d), n_queries, k = batch.state.shape(), len(batch.queries), batch.codes.shape[1]
         n_lists = batch.state.n_lists
@@ -406,10 +401,11 @@ class IVFIndex(Filed, BaseEstimator):
 
     @name_options
     def add(self, vectors: ArrayLike) -> NDArray[np.int32]:
-        """Adds vectors of shape (m, d), which get the codes from n on; returns these. No list is dealt anew.
+        """Adds vectors of shape (m, d), which get the codes from n on; returns these. Existing vectors stay in their
+        lists.
 
-        Each of the changing methods copies what is packed, so change many at a time. A search that is under way goes on
-        with what it began with.
+        Each change copies the packed vectors, so change many at a time. A running search continues with the vectors
+        that it started with.
         """
         with CHANGING:
             state = self._check_fitted()
@@ -421,7 +417,7 @@ class IVFIndex(Filed, BaseEstimator):
 
     @name_options
     def update(self, codes: ArrayLike, vectors: ArrayLike) -> None:
-        """Gives the vectors of some codes new values, of shape (m, d); removed ones are there again.
+        """Gives the vectors of some codes new values, of shape (m, d); removed ones are restored.
 
         Raises
         ------
@@ -438,7 +434,7 @@ class IVFIndex(Filed, BaseEstimator):
 
     @name_options
     def remove(self, codes: ArrayLike) -> None:
-        """Takes vectors out; other codes stay what they are, and these are not given out again.
+        """Removes vectors; all other codes stay, and the removed codes are not used again.
 
         Raises
         ------
@@ -512,7 +508,7 @@ class IVFIndex(Filed, BaseEstimator):
         self._adopt(state, SearchEffort(n_probe, float(record["least"])), float(record["recall"]))
 
     def __getstate__(self) -> dict[str, Any]:
-        # What is packed is put together anew for the CPU that reads it.
+        # The packed form is assembled again for the CPU that reads it.
         state = dict(super().__getstate__())
         if state.pop("_state", None) is not None:
             state["_described"] = self.describe()
@@ -526,12 +522,12 @@ class IVFIndex(Filed, BaseEstimator):
 
 
 def _least(rung: int) -> float:
-    """The scores to expect of a panel: the higher the rung, the less."""
+    """The smallest expected number for a panel at a rung: the higher the rung, the smaller."""
     return float(2.0 ** (3 - rung / 4)) if rung < RUNGS else 0.0
 
 
 def _bisect(enough: Callable[[int], bool], most: int) -> int:
-    """The smallest number from 1 to `most` that is enough; `most` where none is."""
+    """The smallest number from 1 to `most` that is enough; `most` if none is."""
     low, high = 0, most
     while high - low > 1:
         middle = (low + high) // 2
@@ -547,6 +543,6 @@ def _check_distinct(given: Any, n: int) -> NDArray[np.int32]:
 
 
 def _recall(truth: NDArray[np.int32], found: NDArray[np.int32]) -> float:
-    """The share of the codes in rows of `truth`, those of -1 left out, that are in the same rows of `found`."""
+    """The share of the codes in rows of `truth`, without -1, that occur in the same rows of `found`."""
     hits = sum((truth == found[:, [place]])[truth >= 0].sum() for place in range(found.shape[1]))
     return float(hits / max(1, np.count_nonzero(truth >= 0)))

@@ -1,4 +1,4 @@
-"""Searches of an `IVFIndex`: batches of queries answered from few lists."""
+"""Searches of an `IVFIndex`: batches of queries answered from a few lists."""
 
 from typing import Any, NamedTuple
 
@@ -25,36 +25,36 @@ NEARLY_NOTHING = 1e-4
 
 
 class SearchEffort(NamedTuple):
-    """The lists and panels that a search looks at."""
+    """The lists and panels that a search reads."""
 
-    n_probe: int  # lists at most
-    least: float  # of the best k to be expected of 16 vectors of a list; 0: all those lists are looked at
-    rarity: float = 1.0  # of how many vectors one may be chosen
+    n_probe: int  # the maximum number of lists
+    least: float  # the smallest expected number of the best k in 16 vectors of a list; 0: all n_probe lists are read
+    rarity: float = 1.0  # one in so many vectors may be chosen
 
     def more(self, n_lists: int) -> "SearchEffort":
-        """The effort to add where the answer held fewer than k."""
+        """Returns the larger effort for answers with fewer than k vectors."""
         least = self.least / 64 if self.least > NEARLY_NOTHING else 0.0
         return SearchEffort(self.n_probe if self.least else min(n_lists, 4 * self.n_probe), least, self.rarity)
 
 
 class QueryBatch(NamedTuple):
-    """Queries, and the answers to them."""
+    """Queries, and their answers."""
 
     state: IndexState
     queries: Floats
     filters: Filters
     codes: NDArray[np.int32]
     scores: NDArray[np.float32]
-    tally: list[tuple[Any, ...]]  # of each piece: pairs of a query and a panel, vectors ranked, lists looked at
+    tally: list[tuple[Any, ...]]  # for each piece: the pairs of a query and a panel, the vectors ranked, the lists read
 
 
 def rank_all(batch: QueryBatch, effort: SearchEffort, rows: slice) -> None:
-    """Answers queries by exact scores of all that may be chosen."""
+    """Answers queries by exact scores of all allowed vectors."""
     rank_listed(batch.state.exact, batch.queries, batch.filters, rows, batch.codes, batch.scores)
 
 
 def scan_lists(batch: QueryBatch, effort: SearchEffort, rows: slice, room: int | None = None) -> None:
-    """Answers queries by the lists that promise most."""
+    """Answers queries by the most promising lists."""
     state, queries, filters, codes, scores, tally = batch
     first, k = rows.start, codes.shape[1]
     room = room or room_for(state, k)
@@ -82,12 +82,12 @@ def scan_lists(batch: QueryBatch, effort: SearchEffort, rows: slice, room: int |
 
 
 def room_for(state: IndexState, k: int) -> int:
-    """The number of candidates that there is room for at first."""
+    """The number of candidates that space is made for at first."""
     return min(4 * k + 72, state.whole_room)
 
 
 def _take_workspace(state: IndexState, n: int, k: int, effort: SearchEffort, room: int) -> Workspace:
-    """Takes the arrays that a search of n queries works in: those that an earlier one has left, where they fit."""
+    """Takes the work arrays for a search of n queries: those of an earlier search, if they fit."""
     workspaces, key = state.workspaces, (k, effort, room)
     if n == 1 and getattr(workspaces.own, "key", None) == key:
         own: Workspace = workspaces.own.kept
@@ -106,7 +106,7 @@ def _take_workspace(state: IndexState, n: int, k: int, effort: SearchEffort, roo
 
 
 def scan_allowed(batch: QueryBatch, effort: SearchEffort, rows: slice) -> None:
-    """Answers queries that may each choose from codes of their own, by a scan of all."""
+    """Answers queries that each have their own allowed codes, by a scan of all vectors."""
     starts, codes, closed = batch.filters.allow_starts, batch.filters.allow_codes, batch.filters.closed
     for row in range(rows.start, rows.stop):
         mask = np.zeros(len(batch.state.alive), np.uint8)
@@ -117,7 +117,7 @@ def scan_allowed(batch: QueryBatch, effort: SearchEffort, rows: slice) -> None:
 
 
 def _answer_alike(batch: QueryBatch, row: int) -> None:
-    """Answers a query of zeros by the first codes: all have the score 0."""
+    """Answers a zero query by the first codes: all scores are 0."""
     if batch.queries[row].any():
         raise ValueError(f"queries must have scores that float32 can hold, got {batch.queries[row]} in row {row}")
     mask, starts, codes = batch.filters.closed

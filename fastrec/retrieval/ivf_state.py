@@ -1,4 +1,4 @@
-"""The state of an `IVFIndex`: its vectors in lists, and what searches of them work in."""
+"""The state of an `IVFIndex`: its vectors in lists, and the work arrays of searches."""
 
 import math
 import threading
@@ -43,16 +43,16 @@ Workspace = tuple[Space, Visits, NDArray[np.int64]]  # what a search works in, a
 
 
 class Workspaces:
-    """The arrays that searches of one state work in, kept for the next ones: fresh memory costs more than a
-    short search.
+    """The work arrays of searches of one state, kept for the next ones: fresh memory costs more than a short
+    search.
     """
 
     def __init__(self) -> None:
-        self.own = threading.local()  # each thread's, for single queries
-        self.idle: list[tuple[Any, Workspace]] = []  # for batches, as many as have been answered at a time
+        self.own = threading.local()  # each thread's own, for single queries
+        self.idle: list[tuple[Any, Workspace]] = []  # for batches, as many as were answered at a time
 
     def take(self) -> tuple[Any, Workspace] | None:
-        """Takes the arrays that an earlier batch has left, or None."""
+        """Takes the arrays of an earlier batch, or returns None."""
         try:
             return self.idle.pop()
         except IndexError:
@@ -60,41 +60,41 @@ class Workspaces:
 
 
 class IndexState(NamedTuple):
-    """A fitted index: never changed, but replaced."""
+    """A fitted index; it is never changed, only replaced."""
 
-    exact: Exact  # the vectors kept, and the norms of all
+    exact: Exact  # the kept vectors, and the norms of all
     packed: Packed
     partition: Partition
-    clusters: Clusters  # `nearest` is -1 for what was removed
+    clusters: Clusters  # `nearest` is -1 for removed vectors
     alive: NDArray[np.uint8]
-    whole: bool  # whether all are alive
+    whole: bool  # whether no vector was removed
     margin: ErrorMargin
     workspaces: Workspaces
     n_lists: int
-    whole_room: int  # for more candidates than there can be
+    whole_room: int  # space for more candidates than there can be
 
     def shape(self) -> tuple[int, int]:
         """The number of vectors, removed ones among them, and their dimensions."""
         return len(self.alive), self.clusters.centers.shape[1]
 
     def n_alive(self) -> int:
-        """The number of vectors that have not been removed."""
+        """The number of vectors that were not removed."""
         return int(np.count_nonzero(self.alive))
 
     def vectors(self) -> NDArray[Any] | None:
-        """The vectors as they were given, or None if they were not kept."""
+        """The given vectors, or None if they were not kept."""
         if not self.margin.ranked:
             return None
         kept: NDArray[Any] = self.exact.vectors
         return kept.view(np.float16) if kept.dtype == np.uint16 else kept
 
     def without_vectors(self) -> "IndexState":
-        """The same, ranked by what is packed alone."""
+        """The same state, ranked by the packed vectors alone."""
         exact = self.exact._replace(vectors=readonly(np.empty((0, self.shape()[1]), np.float32)))
         return self._replace(exact=exact, margin=make_margin(self.shape()[1], 0, False), workspaces=Workspaces())
 
     def read(self, given: Any) -> NDArray[Any]:
-        """Vectors to be added, in the type of those kept."""
+        """Reads vectors to add, in the type of the kept ones."""
         dtype = np.float16 if self.exact.vectors.dtype == np.uint16 else np.float32
         vectors: NDArray[Any] = read_vectors("vectors", given, dtype)
         if vectors.shape[1] != self.shape()[1]:
@@ -102,12 +102,12 @@ class IndexState(NamedTuple):
         return vectors
 
     def options(self) -> dict[str, Any]:
-        """The options that the index was fitted with, whatever its parameters have been set to since."""
+        """The options of the fit, even if the parameters have been changed since."""
         stored = "float16" if self.exact.vectors.dtype == np.uint16 else "float32"
         return {"metric": tuple(METRICS)[self.exact.metric], "rerank": stored if self.margin.ranked else None}
 
     def closed(self, filters: Filters) -> Filters:
-        """Filters that leave out what was removed, too."""
+        """Adds the removed vectors to filters that exclude."""
         if self.whole:
             return filters
         mask, starts, codes = filters.closed
@@ -136,7 +136,7 @@ class IndexState(NamedTuple):
         return arrays if kept is None else arrays | {"vectors": kept}
 
     def without(self, codes: NDArray[np.int32]) -> "IndexState":
-        """The state after some vectors were removed."""
+        """The state without some vectors."""
         nearest, alive, order = self.clusters.nearest.copy(), self.alive.copy(), self.packed.panels.order.copy()
         nearest[codes], alive[codes] = -1, 0
         order[(order >= 0) & (alive[order] == 0)] = -1
@@ -185,11 +185,11 @@ def _assemble(
 
 
 def make_margin(d: int, sureness: float, ranked: bool) -> ErrorMargin:
-    """So many standard deviations of what rounding does to a score.
+    """Returns a number of standard deviations of a score's rounding error.
 
-    The error of an element is anywhere within half a step, so its standard deviation is 1/√12 of the step, and the
-    rotation has made it independent of the other side. A rotated query is LEVELS √d / 2 of its steps long at most,
-    since its largest element is hardly ever less than two of its standard deviations.
+    The error of an element is uniform within half a step, so its standard deviation is 1/√12 of the step, and the
+    rotation makes it independent of the query. A rotated query is LEVELS √d / 2 of its steps long at most, since its
+    largest element is hardly ever less than two of its standard deviations.
     """
     if not ranked:
         return ErrorMargin(0.0, 0.0, False)
@@ -198,7 +198,7 @@ def make_margin(d: int, sureness: float, ranked: bool) -> ErrorMargin:
 
 
 def build_state(exact: Exact, clusters: Clusters, n_jobs: int) -> IndexState:
-    """The state of vectors that have been put into clusters."""
+    """Builds the state of clustered vectors."""
     n_lists = len(clusters.centers)
     order, starts = order_lists(clusters.nearest, exact.norms, n_lists)
     packed = pack_rows(exact, order, n_jobs)
@@ -209,7 +209,7 @@ def build_state(exact: Exact, clusters: Clusters, n_jobs: int) -> IndexState:
 
 
 def restore_state(arrays: dict[str, NDArray[Any]], metric: int, longest: float, rerank: str | None) -> IndexState:
-    """The index of these arrays, which fit each other."""
+    """Restores the state from arrays that fit each other."""
     vectors = arrays["vectors"] if rerank else np.empty((0, arrays["centers"].shape[1]), np.float32)
     n_lists, d = arrays["centers"].shape
     packed = assemble(
@@ -259,12 +259,12 @@ def _extend(array: NDArray[Any], n: int, value: int) -> NDArray[Any]:
 
 
 def power_of(exact: Exact) -> int:
-    """The power of two that makes the longest vector about as long as 1, so that no square leaves float32's range."""
+    """The power of two that scales the longest vector to a length near 1, so that squares stay within float32."""
     return 0 if exact.metric == COSINE else -math.frexp(float(exact.norms.max(initial=0.0)))[1]
 
 
 def directions_of(vectors: NDArray[Any], exact: Exact, power: int, part: Any) -> Floats:
-    """Some vectors as k-means sees them, times a power of two; of length 1 under the cosine."""
+    """Some vectors in the form for k-means: scaled by a power of two, and of length 1 under the cosine."""
     rows: Floats = np.ldexp(vectors[part].astype(np.float32), power)
     if exact.metric == COSINE:
         norms = exact.norms[part, None]

@@ -1,4 +1,4 @@
-"""Vectors as a scan reads them: in panels of 16, the longest first, as float32 or rounded to bytes."""
+"""Vectors in the form of a scan: in panels of 16, the longest first, as float32 or rounded to bytes."""
 
 import functools
 import math
@@ -17,19 +17,19 @@ from fastrec.kernels.topk import COSINE, SQUARED_DISTANCE
 from fastrec.matrix.arrays import readonly
 
 ROWS_AT_ONCE = 16 * 1024
-ROTATED_AT_ONCE = 256  # dimensions; a rotation of more costs more than it gains
-ROTATION = "walsh-hadamard"  # what packed vectors in files were turned by
-TURNS = 4  # of a rotation at most: as many as make its elements much like normal ones
+ROTATED_AT_ONCE = 256  # the largest block of a rotation: larger ones cost more than they gain
+ROTATION = "walsh-hadamard"  # the rotation of packed vectors in files
+TURNS = 4  # the maximum number of turns of a rotation: enough to make elements nearly normal
 Rotation = tuple[NDArray[np.float64], ...]
 
 
 class Packed(NamedTuple):
-    """The vectors of an index as a scan reads them."""
+    """The vectors of an index in the form of a scan."""
 
-    way: Static  # how products are added
+    way: Static  # the way in which products are added
     panels: Panels
     form: Form
-    center: NDArray[np.float64] | None = None  # what was taken from the vectors, and is to be from queries
+    center: NDArray[np.float64] | None = None  # subtracted from vectors and queries
 
 
 def pack_vectors(
@@ -38,12 +38,12 @@ def pack_vectors(
     metric: int,
     storage: str,
 ) -> Packed:
-    """Vectors of shape (n, d) in panels.
+    """Packs vectors of shape (n, d) into panels.
 
     Under the cosine they are divided by their norms. For the distance, which does not change by it, all are moved to
     their center, and each has -‖x‖²/2 as one more dimension, so that its product with (q, 1) falls with the distance.
-    For storage in bytes they are rotated at random, so that no element
-    stands out, and rounded to 255 levels, each vector by its own step.
+    For storage in bytes they are rotated at random, so that no element stands out, and rounded to 255 levels, each
+    vector with its own step.
     """
     dimensions = scanned_dimensions(vectors.shape[1], metric)
     center = find_center(vectors) if metric == SQUARED_DISTANCE else None
@@ -71,7 +71,7 @@ def pack_vectors(
 
 
 def find_center(vectors: NDArray[Any]) -> NDArray[np.float64]:
-    """The mean of vectors, of float32 numbers: differences from it are right to the last bit of float64."""
+    """The mean of vectors as float32 numbers, so that differences from it are exact in float64."""
     if len(vectors) == 0:
         return np.zeros(vectors.shape[1])
     center: NDArray[np.float64] = np.mean(vectors, axis=0, dtype=np.float64)
@@ -79,7 +79,7 @@ def find_center(vectors: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def move_queries(queries: NDArray[np.float32], center: NDArray[np.float64] | None) -> NDArray[np.float32]:
-    """Queries as a scan of moved vectors takes them; what float32 cannot hold is its largest number."""
+    """Queries in the form for a scan of centered vectors, clipped to float32's range."""
     if center is None:
         return queries
     moved = queries - center
@@ -92,14 +92,12 @@ def _parts(vectors: NDArray[Any]) -> Iterator[NDArray[Any]]:
 
 
 def scanned_dimensions(d: int, metric: int) -> int:
-    """The number of dimensions that a scan sees of vectors of d."""
+    """The number of dimensions of a scan, for vectors of d dimensions."""
     return d + (metric == SQUARED_DISTANCE)
 
 
 def scan_form(storage: str, dimensions: int, longest: float) -> tuple[Static, Form]:
-    """The form in which an exact scan on this CPU adds products and prepares queries: the longest vector has
-    that norm.
-    """
+    """The form in which a scan adds products and prepares queries on this CPU, for vectors up to that norm."""
     scale = 2.0 ** -math.frexp(longest)[1]
     # (d + 1) fused steps, and a few roundings before and after: Higham, Accuracy and Stability, section 3.1.
     gamma = 1.01 * (dimensions + 9) * ULP
@@ -142,15 +140,16 @@ NO_SIGNS = readonly(np.empty((0, 0), np.float32))
 
 
 def packed_width(d: int) -> int:
-    """The number of words of four bytes that a vector of d dimensions takes, once it is rotated."""
+    """The number of words of four bytes of a vector of d dimensions after rotation."""
     return -(-max(d, LANES) // 4)
 
 
 @functools.cache
 def make_signs(d: int) -> tuple[NDArray[np.float32], int]:
-    """Draws the signs with which `rotate_rows` turns vectors of d dimensions, and the number of blocks."""
+    """Draws the signs with which `rotate_rows` rotates vectors of d dimensions, and the number of blocks."""
     wide = max(d, LANES)
-    # A stream that NumPy promises never to change, and no LAPACK: saved vectors stay rotated as queries are.
+    # NumPy promises never to change this stream, and LAPACK is not used: the rotation of saved vectors stays
+    # reproducible.
     signs = 2.0 * np.random.RandomState(0).randint(2, size=(TURNS, wide)) - 1
     for block in _blocks(d):
         signs[:, block] /= math.sqrt(_span(block))
@@ -159,7 +158,7 @@ def make_signs(d: int) -> tuple[NDArray[np.float32], int]:
 
 @functools.cache
 def make_rotation(d: int) -> Rotation:
-    """The same rotation as matrices, of each block: elements times matrix are what `rotate_rows` makes of them."""
+    """The same rotation as matrices, one for each block: elements times matrix equal the result of `rotate_rows`."""
     signs, matrices = make_signs(d)[0], []
     for block in _blocks(d):
         size, span = block.stop - block.start, _span(block)
@@ -172,7 +171,7 @@ def make_rotation(d: int) -> Rotation:
 
 
 def rotate(rows: NDArray[np.float64], rotation: Rotation) -> NDArray[np.float64]:
-    """Rows of shape (n, d) rotated, of shape (n, d, at least 16)."""
+    """Rotates rows of shape (n, d); returns shape (n, d, at least 16)."""
     cuts = np.cumsum([0, *map(len, rotation)])
     parts = [rows[:, cuts[i] : cuts[i + 1]] @ matrix for i, matrix in enumerate(rotation)]
     return np.concatenate(parts, axis=1)
@@ -186,7 +185,7 @@ def _blocks(d: int) -> list[slice]:
 
 
 def _span(block: slice) -> int:
-    """The largest power of two that fits into a block: how many elements a turn mixes."""
+    """Rows of shape (n, width, …) as panels (n_panels, width, 16, …), the last one filled with zeros."""
     return int(2 ** math.floor(math.log2(block.stop - block.start)))
 
 
@@ -223,9 +222,9 @@ def room_for(k: int, n: int, roomier: int = 1) -> int:
 
 
 def make_space(packed: Packed, dimensions: int, n: int, k: int, room: int, readied: int | None = None) -> Space:
-    """Room for a search of n queries, of so many dimensions in the scan, for the best k among `room` candidates.
+    """Makes the work arrays of a search of n queries with so many dimensions, for the best k among `room` candidates.
 
-    Queries are made ready all at once, or so many at a time.
+    Queries are prepared all at once, or so many at a time.
     """
     rounded, room, readied = packed.form.levels > 0, room + SPARE, min(n, readied or n)
     return Space(

@@ -1,4 +1,4 @@
-"""Vectors dealt into lists of what lies near each other, and packed list by list."""
+"""Vectors dealt into lists of near ones, and packed list by list."""
 
 import math
 from collections.abc import Callable
@@ -33,15 +33,15 @@ from fastrec.retrieval.packed import Packed, make_signs, make_space, packed_widt
 Floats = NDArray[np.float32]
 Codes = NDArray[np.int32]
 
-LEVELS = 63  # of queries, either side of 0: what AVX2 can add, and the same for all
+LEVELS = 63  # levels of queries on either side of 0: the most that AVX2 can add, and the same for all CPUs
 ROWS_AT_ONCE = 4096
 ROWS_SUMMED = 2**17
 PANELS_AT_ONCE = 512
 ITERATIONS = 6
-TRAINING_POINTS = 48  # vectors for each list that k-means looks at
+TRAINING_POINTS = 48  # vectors for each list in k-means
 NEAREST_TRIED = 3
-# The norm of a query in units of its step is about this, times √dimensions: rotated, its largest element is near 2.8 of
-# its standard deviations.
+# The norm of a query in units of its step is about this times √dimensions: after rotation, its largest element is about
+# 2.8 of its standard deviations.
 TYPICAL_REACH = LEVELS / 2.8
 
 
@@ -49,18 +49,18 @@ class Clusters(NamedTuple):
     """The result of k-means."""
 
     centers: Floats  # (n_lists, d)
-    spreads: Floats  # (n_lists,): root of the mean squared distance of a list's vectors from its center
-    depths: Floats  # (n_lists,): the same along the center alone, where vectors of one direction differ in length
+    spreads: Floats  # (n_lists,): root mean squared distance of a list's vectors from its center
+    depths: Floats  # (n_lists,): the same along the center alone, where the lengths of vectors of one direction differ
     nearest: Codes  # (n,): the list of each vector
 
     def times(self, power: int) -> "Clusters":
-        """The same of vectors that are 2 to the power as long."""
+        """The clusters of vectors scaled by a power of two."""
         centers, spreads, depths = (readonly(np.ldexp(lengths, power)) for lengths in self[:3])
         return Clusters(centers, spreads, depths, self.nearest)
 
 
 def pack_rows(exact: Exact, order: Codes, n_jobs: int, longest: float | None = None) -> Packed:
-    """The vectors that `order` names in panels of bytes, where -1 is an empty place; `longest` is the largest norm."""
+    """The vectors of `order` in panels of bytes, with -1 for an empty place; `longest` is the largest norm."""
     distance = exact.metric == SQUARED_DISTANCE
     longest = float(exact.norms.max(initial=0.0)) if longest is None else longest
     d = exact.vectors.shape[1] + distance
@@ -80,7 +80,7 @@ def pack_rows(exact: Exact, order: Codes, n_jobs: int, longest: float | None = N
 
 
 def assemble(form: Form, panels: NDArray[np.int32], steps: Floats, lengths: Floats, order: Codes) -> Packed:
-    """Packed vectors for this CPU; what rounding may change follows from the steps."""
+    """Assembles packed vectors for this CPU; the steps give the rounding error."""
     return Packed(Static(byte_way()), Panels(panels, steps, steps, lengths, lengths, order), form)
 
 
@@ -91,9 +91,9 @@ def make_form(longest: float, d: int) -> Form:
 
 
 def make_partition(clusters: Clusters, sizes: NDArray[np.int64], starts: NDArray[np.int64]) -> Partition:
-    """The lists of an index, of so many vectors each.
+    """Makes the lists of an index, of so many vectors each.
 
-    The `errors` of their centers are what the best of a list is expected to score above its center: of m residuals
+    The `errors` of their centers are the expected gains of the best vector of a list over its center: of m residuals
     scattered with a spread ρ in d dimensions, the largest product with a unit vector is near ρ√(2 ln m / d).
     """
     n_lists, d = clusters.centers.shape
@@ -121,7 +121,7 @@ def _shape_lists(clusters: Clusters, sizes: NDArray[np.int64], starts: NDArray[n
 
 
 def exact_rows(name: str, vectors: NDArray[Any], metric: int) -> Exact:
-    """Vectors of float32 or float16 with their norms; a ValueError with their `name` where they are not finite."""
+    """Vectors of float32 or float16 with their norms; a ValueError with their `name` if they are not finite."""
     norms, stored = np.empty(len(vectors)), vectors.view(np.uint16) if vectors.dtype == np.float16 else vectors
     refuse_nonfinite(name, vectors, 0, measure_rows(stored, norms))
     return Exact(readonly(stored), readonly(norms), metric)
@@ -133,7 +133,9 @@ def pad_codes(codes: Codes) -> Codes:
 
 
 def order_lists(nearest: Codes, norms: NDArray[np.float64], n_lists: int) -> tuple[Codes, NDArray[np.int64]]:
-    """The codes of each list, the longest vectors first, padded to whole panels; and where each list's panels start."""
+    """The codes of each list, the longest vectors first, padded to whole panels; and the starts of the lists'
+    panels.
+    """
     places, starts = _places(nearest, n_lists)
     order = np.full(starts[-1] * LANES, -1, np.int32)
     order[places] = np.lexsort((-norms, nearest))
@@ -143,12 +145,12 @@ def order_lists(nearest: Codes, norms: NDArray[np.float64], n_lists: int) -> tup
 def merge_lists(
     old: Packed, starts: NDArray[np.int64], fresh: Exact, codes: Codes, lists: Codes, longest: float
 ) -> tuple[Packed, NDArray[np.int64]]:
-    """Packed lists with more vectors at their ends, named by `codes`, and without places that have become empty."""
+    """Packed lists with the vectors of `codes` added at their ends, and without emptied places."""
     n_lists, kept = len(starts) - 1, np.flatnonzero(old.panels.order >= 0)
     new = pack_rows(fresh, pad_codes(np.arange(len(codes), dtype=np.int32)), 1, longest)
     list_of = np.concatenate([np.repeat(np.arange(n_lists), np.diff(starts) * LANES)[kept], lists])
     by_list, (places, starts) = np.argsort(list_of, kind="stable"), _places(list_of, n_lists)
-    # Under the cosine vectors are of length 1 whatever the longest was.
+    # under the cosine, vectors have length 1 in any case
     factor = np.float32(1 if fresh.metric == COSINE else new.form.scale / old.form.scale)
 
     def join(first: NDArray[Any], second: NDArray[Any], empty: int) -> NDArray[Any]:
@@ -165,9 +167,7 @@ def merge_lists(
 
 
 def _places(list_of: NDArray[Any], n_lists: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The places of entries, sorted by list, if each list takes whole panels; and the starts of each list's
-    panels.
-    """
+    """The places of entries, sorted by list, in whole panels for each list; and the starts of the lists' panels."""
     sizes = np.bincount(list_of, minlength=n_lists)
     starts = np.concatenate([[0], np.cumsum(-(-sizes // LANES))])
     before = np.concatenate([[0], np.cumsum(sizes)])[:-1]
@@ -183,7 +183,7 @@ def find_clusters(
 ) -> Clusters:
     """k-means in L2 of n vectors, given by `rows_of` for an array of codes or a slice, on a sample of them.
 
-    Lists come in order of falling norm of their centers, so that a scan meets the longest vectors first.
+    Lists are ordered by the norm of their centers, the largest first, so that a scan reads the longest vectors first.
     """
     chosen = random.permutation(n)[: TRAINING_POINTS * n_lists]
     sample = rows_of(np.sort(chosen))
@@ -238,7 +238,7 @@ def _sums(rows: Floats, nearest: Codes, n_lists: int) -> NDArray[np.float64]:
 
 
 def assign(rows_of: Callable[[Any], Floats], n: int, centers: Floats, n_jobs: int) -> tuple[Codes, Floats]:
-    """The nearest center of each of n vectors, and minus their squared distance."""
+    """The nearest center of each of n vectors, and the negative squared distance."""
     exact = exact_rows("centers", np.ascontiguousarray(centers), SQUARED_DISTANCE)
     n_lists, d = centers.shape
     packed = pack_rows(exact, pad_codes(np.arange(n_lists, dtype=np.int32)), 1)
@@ -260,7 +260,7 @@ def assign(rows_of: Callable[[Any], Floats], n: int, centers: Floats, n_jobs: in
 
 
 def make_visits(n_lists: int, n: int, n_probe: int) -> Visits:
-    """Room for the plan of a search of n queries."""
+    """Makes the arrays for the plan of a search of n queries."""
     return Visits(
         estimates=np.empty(GROUP * (n_lists + LANES), np.float32),
         probes=np.empty((n - (-LANES // n_probe), n_probe), np.int32),
@@ -283,7 +283,7 @@ def address_table(
     least: float,
     wanted: float,
 ) -> NDArray[np.int64]:
-    """A search's AddressTable, written. Its arrays are not kept alive by it."""
+    """Writes a search's AddressTable; it does not keep the arrays alive."""
     n_lists, n_probe, form = len(partition.starts) - 1, visits.probes.shape[1], packed.form
     width, room = space.quads.shape[1], space.codes.shape[1]
     sizes = (len(space.norms), space.scaled.shape[1], space.rotated.shape[1], width, space.k, room)

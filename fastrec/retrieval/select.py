@@ -1,4 +1,4 @@
-"""The best k of dense scores, for models that make a whole row of scores at a time."""
+"""The best k of dense scores, for models that compute a whole row of scores at a time."""
 
 from typing import Any
 
@@ -15,18 +15,18 @@ from fastrec.validation import check_size
 def select_topk(
     scores: ArrayLike, k: int, exclude: Any = None, allow: Any = None
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """The codes and scores of the best k in each row, best first, ties by the lower code.
+    """Selects the best k scores in each row, best first, ties by the lower code.
 
     Parameters
     ----------
     scores : array of shape (n_rows, n)
-        Taken as float32, what is too large for it as its largest number. NaN and -inf are never chosen.
+        The scores as float32, clipped to its range. NaN and -inf are never chosen.
     k : int
-        How many, at least 1.
+        The number of places, at least 1.
     exclude
         A sparse matrix of shape (n_rows, n) whose entries are left out of each row, or codes left out of all.
     allow
-        A sparse matrix of the same shape with all that each row may choose; codes, or a bool mask, for all rows.
+        A sparse matrix of the same shape with the codes that each row may choose; codes, or a bool mask, for all rows.
 
     Returns
     -------
@@ -59,7 +59,7 @@ def select_topk(
 def select_one(
     scores: NDArray[np.float32], k: int, closed: NDArray[np.int32], allowed: Mask | None = None
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """`select_topk` of one row in as few steps as can be: codes and scores of shape (k,).
+    """Runs `select_topk` for one row in as few steps as possible; returns codes and scores of shape (k,).
 
     Nothing is checked: `scores` are float32, of shape (n,), and `closed` are codes that are left out, ascending, int32
     and read-only.

@@ -1,4 +1,4 @@
-"""A search of one query by a scan: what it works in is made once, and handed over as a table of addresses."""
+"""A search of one query by a scan: its work arrays are made once, and passed as a table of addresses."""
 
 import threading
 
@@ -13,17 +13,17 @@ from fastrec.kernels.topk import Exact
 from fastrec.matrix.arrays import Codes, Floats, readonly
 from fastrec.retrieval.packed import Packed, make_space, room_for
 
-# Lengths of answers for which a thread keeps what it works in.
+# The lengths of answers for which a thread keeps work arrays.
 LENGTHS_KEPT = 8
 
 
 class SingleScan:
-    """Searches of one query over the vectors of an index, without checks of what is asked.
+    """Searches of one query over the vectors of an index, without checks of the arguments.
 
     Parameters
     ----------
     exact, packed
-        The vectors, under another metric than the distance.
+        The vectors, under a metric other than the distance.
     """
 
     def __init__(self, exact: Exact, packed: Packed) -> None:
@@ -41,9 +41,9 @@ class SingleScan:
         k
             At most the number of vectors.
         mask
-            0 where a code may not be chosen, read-only, of shape (n,); or empty.
+            0 for forbidden codes, read-only, of shape (n,); or empty.
         closed
-            Codes that are left out, in ascending order, read-only.
+            The excluded codes, in ascending order, read-only.
         """
         made = self._rooms.made.get(k)
         if made is None:
@@ -63,7 +63,7 @@ class SingleScan:
         return made[k]
 
     def _write_table(self, space: Space) -> NDArray[np.int64]:
-        """The table of the search, over arrays that this object and `space` keep alive."""
+        """Writes the table of the search, over arrays that this object and `space` keep alive."""
         form, panels = self._packed.form, self._packed.panels
         width, room = space.quads.shape[1], space.codes.shape[1]
         sizes = (1, space.scaled.shape[1], space.rotated.shape[1], width, space.k, room)
@@ -72,7 +72,7 @@ class SingleScan:
             place=Place(*sizes, *(arrays[name] for name in Place._fields[len(sizes) :])),
             items=PanelPointers(len(panels.order) // LANES, panels.panels.view(np.int32), *panels[1:]),
             norms=self._exact.norms,
-            ends=space.work[2:],  # which other searches count in
+            ends=space.work[2:],  # other searches use the first ones
             signs=form.signs,
             blocks=form.blocks,
             levels=form.levels,
@@ -86,7 +86,7 @@ class SingleScan:
 
 
 class _Rooms(threading.local):
-    """The arrays that searches of one thread work in, by the length of the answer."""
+    """The work arrays of one thread's searches, by the length of the answer."""
 
     def __init__(self) -> None:
         self.made: dict[int, tuple[NDArray[np.int64], Space]] = {}

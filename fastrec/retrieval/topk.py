@@ -1,4 +1,4 @@
-"""TopK: the one result of everything that finds the best k."""
+"""TopK: the result of everything that finds the best k."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
@@ -9,12 +9,12 @@ from numpy.typing import ArrayLike, NDArray
 from fastrec.notebook import show
 from fastrec.tables import Table
 
-# Rows, and places of each, that are shown where all would be too many.
+# The numbers of rows and of places that are shown if all would be too many.
 SHOWN = 5
 
 
 class TopK:
-    """The best k items of each user or query, best first; it cannot be given other arrays.
+    """The best k items of each user or query, best first; its arrays cannot be replaced.
 
     Parameters
     ----------
@@ -25,13 +25,13 @@ class TopK:
     users : array of shape (n,), optional
         Ids (or codes) of the users; without them the rows' own numbers.
     item_vocabulary : Vocabulary, optional
-        What turns codes into the caller's ids.
+        The vocabulary from codes to the caller's ids.
     fallback : bool array of shape (n,), optional
         Rows that were answered by popularity.
     item_info : mapping of str to arrays, optional
-        Facts about items, by code; "title" is shown by `to_frame`, and in what is printed.
+        Facts about items, by code; `to_frame` and the printed form show "title".
     names : pair of str, optional
-        What rows and items are called in tables: ("item", "similar") where items like items were asked for.
+        The names of rows and items in tables: ("item", "similar") for similar items.
 
     Examples
     --------
@@ -95,7 +95,7 @@ class TopK:
 
     @property
     def users(self) -> NDArray[Any]:
-        """Whose rows these are: ids, or codes, of shape (n,)."""
+        """The ids or codes of the rows' users, of shape (n,)."""
         return np.arange(len(self.codes)) if self._users is None else self._users
 
     @property
@@ -149,7 +149,7 @@ class TopK:
         return titles
 
     def replaced(self, codes: ArrayLike, scores: ArrayLike) -> "TopK":
-        """Other items for the same users: codes and scores of shape (n, k)."""
+        """Returns other items for the same users: codes and scores of shape (n, k)."""
         return TopK(
             codes,
             scores,
@@ -170,7 +170,7 @@ class TopK:
         return "\n".join(lines + (["  …"] if n > SHOWN else []))
 
     def _row(self, row: int) -> list[tuple[str, float]]:
-        """The first places of a row as they are shown: titles, or ids if there are none, and scores."""
+        """The first places of a row for display: titles, or ids, and scores."""
         valid = np.flatnonzero(self.valid[row])[:SHOWN]
         ids, scores = self.items[row][valid].tolist(), self.scores[row][valid].tolist()
         titles = self[row].titles()
@@ -190,9 +190,9 @@ class TopK:
         return show(Table([self._names[0], *map(str, range(1, width + 1))], rows, caption, range(width + 1)))
 
     def to_frame(self) -> Any:
-        """A table of the valid places: user, item, score, rank (from 1), and title where titles are known.
+        """A table of the valid places: user, item, score, rank (from 1), and title if titles are known.
 
-        Of items like items the first two are item and similar, of users like users user and similar.
+        For similar items the first two are item and similar, for similar users user and similar.
 
         Returns
         -------
@@ -227,7 +227,7 @@ class TopK:
 def widen(
     codes: NDArray[np.int32], scores: NDArray[np.float32], k: int
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """The same answers with k places in a row: those that are more are empty.
+    """The same answers with k places in each row: the additional ones are empty.
 
     >>> widen(np.array([[3]], np.int32), np.array([[0.5]], np.float32), 2)
     (array([[ 3, -1]], dtype=int32), array([[ 0.5, -inf]], dtype=float32))

@@ -186,7 +186,7 @@ def test_bad_input_is_refused():
         CodedIndex(codec, codec.transform(V)[:, :-1])
     rows = codec.transform(V)
     rows[3, -4:] = np.array([np.nan], "<f4").view(np.uint8)
-    with pytest.raises(ValueError, match="stand for vectors that are not finite"):
+    with pytest.raises(ValueError, match="decode to vectors that are not finite"):
         CodedIndex(codec, rows)
 
 
