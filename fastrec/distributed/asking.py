@@ -20,12 +20,12 @@ from fastrec.retrieval import TopK
 
 
 def lists_schema(user: pa.DataType, item: pa.DataType) -> pa.Schema:
-    """Of recommendations: what `Recommender.recommend_to` writes."""
+    """The schema of recommendations, as `Recommender.recommend_to` writes them."""
     return pa.schema([("user", user), ("item", item), ("score", pa.float32()), ("rank", pa.int32())])
 
 
 def table_of_lists(top: TopK, users: pa.Array, items: pa.Array, schema: pa.Schema) -> pa.Table:
-    """Recommendations as rows, in the ids of the users and of the items, which come by their codes."""
+    """Recommendations as rows with the ids of users and items, from codes."""
     valid = top.valid
     rows, places = np.nonzero(valid)
     columns = [users.take(pa.array(rows)), items.take(pa.array(top.codes[valid]))]
@@ -91,7 +91,7 @@ TRUTH = pa.schema([("row", pa.int32()), ("column", pa.int32()), ("value", pa.flo
 
 @dataclass(frozen=True)
 class Measuring:
-    """Sums of metrics over the users of each piece, whose test events come as the `extra` of a delivery."""
+    """Sums of metrics over the users of each piece, whose test events are the `extra` of a delivery."""
 
     learned: Learned
     metrics: tuple[str, ...]
@@ -134,7 +134,7 @@ class Measuring:
 
 
 def _truth_of(part: Part, events: pa.Table) -> CodeMatrix:
-    """The test events of a part's users, by places; items that the model does not know come behind those it knows."""
+    """The test events of a part's users, by places; items unknown to the model get codes after its own."""
     row, column, value = (events[name].to_numpy() for name in TRUTH.names)
     row = row - np.int32(part.first)
     mine = (row >= 0) & (row < len(part.ids)) & (value > 0)

@@ -1,4 +1,4 @@
-"""Blocks: the matrix of one side in pieces, each a row with its arrays in binary cells, cut as Gramians are summed."""
+"""Blocks: the matrix of one side in pieces, each a row with its arrays in binary cells, cut like Gramian sums."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple, Self
@@ -18,7 +18,7 @@ SCHEMA = pa.schema(
     + [(name, pa.binary()) for name in ("indptr", "indices", "values", "counts", "ids")]
 )
 COLUMNS = ("piece", "indptr", "indices", "values")
-"""What is read of a block where its rows are solved."""
+"""The columns of a block that solving its rows reads."""
 
 
 class Block(NamedTuple):
@@ -27,21 +27,21 @@ class Block(NamedTuple):
     piece: int
     indptr: NDArray[np.int64]
     indices: NDArray[np.int32]
-    values: NDArray[np.float32]  # one alone where all are equal, and not 0
+    values: NDArray[np.float32]  # a single value if all are equal and not 0
 
     @classmethod
     def of(cls, row: dict[str, Any]) -> Self:
-        """The block in a row of a table."""
+        """Reads the block in a row of a table."""
         indptr, indices = array_of(row["indptr"], np.int64), array_of(row["indices"], np.int32)
         return cls(row["piece"], indptr, indices, array_of(row["values"], np.float32))
 
     def events(self, width: int) -> CodeMatrix:
-        """The events with a value for each, events of value 0 as stored zeros; `width` columns."""
+        """The events with a value for each, with stored zeros for events of value 0; `width` columns."""
         values = np.ascontiguousarray(np.broadcast_to(self.values, len(self.indices)))
         return assemble_csr(values, self.indices, self.indptr, (len(self.indptr) - 1, width))
 
     def training(self, width: int) -> CodeMatrix:
-        """The events that are learned from; values may be one for all, as `Side` takes them."""
+        """The events to learn from; values may be one for all, as in `Side`."""
         whole = assemble_csr(self.values, self.indices, self.indptr, (len(self.indptr) - 1, width))
         return whole if len(self.values) < len(self.indices) else drop_zeros(whole)
 
@@ -59,7 +59,7 @@ def piece_rows(n: int) -> int:
 def block_builder(n: int) -> Callable[[pa.Table, pa.Table], pa.Table]:
     """The function that makes a block of a piece's events (row, column, value) and its ids (code, id).
 
-    `n` is the number of all rows. To be applied to two tables grouped by piece.
+    `n` is the number of all rows. The function is applied to two tables grouped by piece.
     """
     cuts = block_cuts(n)
 
@@ -86,7 +86,7 @@ def names_of(rows: list[dict[str, Any]]) -> pa.Array:
 
 
 def deal_pieces(rows: NDArray[np.int64], entries: NDArray[np.int64], shards: int) -> NDArray[np.int64]:
-    """The shard that each piece belongs to: runs of pieces of about equal cost, at most `shards` of them.
+    """Deals pieces to shards: runs of pieces of about equal cost, at most `shards` of them.
 
     >>> deal_pieces(np.array([1024, 1024, 7]), np.array([9000, 4000, 5000]), 2)
     array([0, 1, 1])

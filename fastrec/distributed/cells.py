@@ -1,4 +1,4 @@
-"""Arrays in binary cells of a table: what travels between engine and kernels, a piece of a side in a row."""
+"""Arrays in binary cells of a table, which travel between engine and kernels: each row holds a piece of a side."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from fastrec.matrix.arrays import readonly
 
 Cells = dict[str, Any]
-"""A row of a table by the names of its columns: buffers where they are binary, else Python's own values."""
+"""A row of a table by the names of its columns: buffers for binary cells, otherwise Python's own values."""
 
 
 def rows_of_table(table: pa.Table | pa.RecordBatch) -> Iterator[Cells]:
@@ -32,7 +32,7 @@ def _cells_of(column: pa.Array) -> list[Any]:
 
 
 def array_of(cell: Any, dtype: Any) -> NDArray[Any]:
-    """The array in a cell: a read-only view of it where that lies well in memory.
+    """The array in a cell: a read-only view of it if it is aligned in memory.
 
     >>> array_of(bytes_of(np.arange(3, dtype=np.int32)), np.int32)
     array([0, 1, 2], dtype=int32)
@@ -41,18 +41,18 @@ def array_of(cell: Any, dtype: Any) -> NDArray[Any]:
 
 
 def bytes_of(array: NDArray[Any]) -> pa.Buffer:
-    """The memory of an array as a cell takes it."""
+    """The memory of an array in the form of a cell."""
     return pa.py_buffer(np.ascontiguousarray(array).data)
 
 
 def ids_of(cell: Any) -> pa.Array:
-    """The ids in a cell, of whatever type."""
+    """The ids in a cell, of any type."""
     column = pa.ipc.open_stream(cell).read_all().column(0)
     return column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
 
 
 def bytes_of_ids(ids: Any) -> pa.Buffer:
-    """Ids, a column of an Arrow table, as a cell takes them: an Arrow stream, which keeps their type.
+    """Ids, a column of an Arrow table, in the form of a cell: an Arrow stream, which keeps their type.
 
     >>> ids_of(bytes_of_ids(pa.chunked_array([["a"], ["b"]]))).to_pylist()
     ['a', 'b']
@@ -72,7 +72,7 @@ def table_of(rows: Iterable[Sequence[Any]], schema: pa.Schema) -> pa.Table:
 
 
 def _column(values: Sequence[Any], kind: pa.DataType) -> pa.ChunkedArray:
-    """A column; each binary cell is a chunk around the buffer that was given, without a copy."""
+    """A column; each binary cell is a chunk around the given buffer, without a copy."""
     if not pa.types.is_binary(kind):
         return pa.chunked_array([pa.array(values, kind)])
     chunks = []

@@ -1,7 +1,7 @@
-"""The inputs of a shard where its work is done: its blocks, and the rows of the other side that it needs.
+"""The inputs of a shard: its blocks, and the rows of the other side that it needs.
 
-Either an executor reads it from the folder of the run itself, which costs the engine nothing, or it came through the
-engine as two tables.
+Either an executor reads them from the folder of the run itself, which costs the engine nothing, or they come through
+the engine as two tables.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -27,13 +27,13 @@ class Delivery(Protocol):
     """The inputs of a shard."""
 
     def blocks(self) -> list[Cells]:
-        """Its own blocks, in the order of their pieces."""
+        """The shard's blocks, in the order of their pieces."""
 
     def own(self) -> dict[int, Any]:
-        """The factors that its rows had, by piece."""
+        """The earlier factors of its rows, by piece."""
 
     def vectors(self, turn: Turn) -> Gathered:
-        """The other side's factors, as many of them as the indices of its blocks name."""
+        """The other side's factors that the indices of its blocks point into."""
 
     def others(self, column: str) -> list[Any]:
         """A column of the other side's blocks, in the order of their pieces."""
@@ -74,7 +74,7 @@ class ReadDelivery:
         return by_piece(read_rows(self.folders.own, ("piece", "factors"), self._span()), "factors")
 
     def vectors(self, turn: Turn) -> Gathered:
-        """See `Delivery.vectors`: pieces are turned one after the other, as they are read."""
+        """See `Delivery.vectors`: pieces are rotated one after the other, as they are read."""
         cuts = block_cuts(self.folders.n_others)
         vectors, found = aligned_zeros(self.folders.n_others, turn.width, turn.kind), set()
         for row in read_rows(self.folders.others, ("piece", "factors")):
@@ -113,7 +113,7 @@ class SentDelivery:
         return by_piece(self._mail("own"), "data")
 
     def vectors(self, turn: Turn) -> Gathered:
-        """See `Delivery.vectors`: they were turned where they came from."""
+        """See `Delivery.vectors`: they were rotated at their source."""
         parts = [array_of(row["data"], turn.kind).reshape(-1, turn.width) for row in self._mail("vectors")]
         vectors, at = aligned_zeros(sum(map(len, parts)), turn.width, turn.kind), 0
         for part in parts:
@@ -131,22 +131,22 @@ class SentDelivery:
 
 
 def count_threads() -> int:
-    """The cores of the task that this is; one where nobody says."""
+    """The number of cores of this task; one if it is unknown."""
     try:
         from pyspark import TaskContext
-    except ImportError:  # an engine whose workers have none
+    except ImportError:  # an engine whose workers lack the module
         return 1
     context = TaskContext.get()
     return max(1, int(context.cpus())) if context else 1
 
 
 def scale_of(turn: Turn) -> float:
-    """By how much vectors are multiplied where they are narrowed."""
+    """The factor by which vectors are multiplied if they are narrowed."""
     return gather(aligned_zeros(0, turn.width), turn.eigenvalues, turn.dtype, 1).scale
 
 
 def read_rows(folder: str, columns: Sequence[str], span: tuple[int, int] | None = None) -> Iterator[Cells]:
-    """The rows of a folder of Parquet files, in any order; those alone whose pieces lie within a span."""
+    """Reads the rows of a folder of Parquet files, in any order; with a span, only the pieces within it."""
     files, path = open_folder(folder)
     data = pa.dataset.dataset(path, filesystem=files, format="parquet")
     piece = pa.dataset.field("piece")
@@ -156,7 +156,7 @@ def read_rows(folder: str, columns: Sequence[str], span: tuple[int, int] | None 
 
 
 def open_folder(folder: str) -> tuple[Any, str]:
-    """The file system that a folder lies on, as Arrow has it, and its path there."""
+    """The Arrow file system of a folder, and its path there."""
     if "://" not in folder and not folder.startswith("file:"):
         return pa.fs.LocalFileSystem(use_mmap=True), folder
     files, path = pa.fs.FileSystem.from_uri(folder.replace("s3a://", "s3://", 1))

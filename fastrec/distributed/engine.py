@@ -1,4 +1,4 @@
-"""The few operations that an engine must have: on DataFrames alone, so that Spark, Spark Connect and Sail will do."""
+"""The few operations that an engine must have, on DataFrames alone: Spark, Spark Connect and Sail have them."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -16,7 +16,7 @@ Frame: TypeAlias = Any
 """A pyspark DataFrame, of Spark or of Spark Connect: two classes without a common type."""
 Session: TypeAlias = Any
 
-# Rows hold whole pieces of a matrix: one at a time goes to Python, and none is thrown together with others by its size.
+# Rows hold whole pieces of a matrix: each goes to Python alone, and none is merged with others by size.
 FAT_ROWS: Mapping[str, str] = {
     "spark.sql.execution.arrow.maxRecordsPerBatch": "1",
     "spark.sql.adaptive.enabled": "false",
@@ -35,7 +35,7 @@ __all__ = [
 
 @contextmanager
 def settings(spark: Session, wanted: Mapping[str, str]) -> Iterator[None]:
-    """Settings of the session for a while."""
+    """Changes settings of the session for a while."""
     before = {name: spark.conf.get(name, None) for name in wanted}
     try:
         for name, value in wanted.items():
@@ -50,7 +50,7 @@ def settings(spark: Session, wanted: Mapping[str, str]) -> Iterator[None]:
 
 
 def sql_schema(schema: pa.Schema) -> str:
-    """A schema in the words of SQL.
+    """Writes a schema in SQL.
 
     >>> sql_schema(pa.schema([("piece", pa.int32()), ("scores", pa.list_(pa.float32()))]))
     'piece int, scores array<float>'
@@ -59,7 +59,7 @@ def sql_schema(schema: pa.Schema) -> str:
 
 
 def arrow_type(name: str) -> pa.DataType:
-    """The type of Arrow's that SQL calls by a name."""
+    """The Arrow type of an SQL type."""
     return next(kind for kind, known in SQL_TYPES.items() if known == name)
 
 
@@ -68,7 +68,7 @@ def _sql_type(kind: pa.DataType) -> str:
 
 
 def write_frame(frame: Frame, folder: str, mode: str = "overwrite") -> None:
-    """Writes a frame as Parquet: plain, since cells of binary numbers neither shrink nor repeat."""
+    """Writes a frame as Parquet without compression, since binary numbers neither shrink nor repeat."""
     options = {"compression": "none", "parquet.enable.dictionary": "false"}
     frame.write.mode(mode).options(**options).parquet(folder)
 
@@ -77,7 +77,7 @@ def read_frame(spark: Session, folder: str, schema: pa.Schema) -> Frame | None:
     """The frame in a folder of Parquet files; None if there is no such folder."""
     try:
         frame = spark.read.schema(sql_schema(schema)).parquet(folder)
-        _ = frame.columns  # Spark Connect looks at the folder no sooner
+        _ = frame.columns  # Spark Connect checks the folder only here
     except AnalysisException as error:
         if "PATH_NOT_FOUND" in str(error) or "not exist" in str(error):
             return None
@@ -86,9 +86,9 @@ def read_frame(spark: Session, folder: str, schema: pa.Schema) -> Frame | None:
 
 
 def apply_to_groups(frame: Frame, key: str, function: Callable[[pa.Table], pa.Table], schema: pa.Schema) -> Frame:
-    """Applies a function to the rows of each key, as tables of Arrow's."""
+    """Applies a function to the rows of each key, as Arrow tables."""
 
-    def apply(table: pa.Table) -> pa.Table:  # Spark looks at its hints, and takes no partial
+    def apply(table: pa.Table) -> pa.Table:  # Spark reads its annotations, and takes no partial
         return function(table)
 
     return frame.groupBy(key).applyInArrow(apply, sql_schema(schema))
@@ -113,17 +113,15 @@ def map_batches(
 
 
 def count_tasks(spark: Session) -> int:
-    """The number of tasks that the engine runs at a time, as far as it tells: the parts into which it cuts a
-    range.
-    """
+    """The number of tasks that the engine runs at a time, if it tells: the parts into which it cuts a range."""
     parts = spark.range(1 << 10).select(sql.spark_partition_id().alias("part")).distinct().count()
     return max(1, int(parts) // int(spark.conf.get("spark.task.cpus", "1")))
 
 
 def deal_keys(spark: Session, shards: int) -> list[int]:
-    """Integers that the engine deals to different partitions by their hash: shard s has the s-th.
+    """Returns integers whose hashes the engine deals to different partitions: shard s gets the s-th.
 
-    Where its hash is not the one that it tells of, they are the numbers of the shards.
+    If its hash differs from the documented one, they are the numbers of the shards.
     """
     place = f"pmod(hash(key), {shards})"
     rows = spark.range(64 * shards).selectExpr("cast(id as int) key").selectExpr("key", f"{place} place").collect()

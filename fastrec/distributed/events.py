@@ -1,4 +1,4 @@
-"""Events as an engine has them: which columns they are, and that nothing in them is wrong."""
+"""Events on an engine: the choice of their columns, and their checks."""
 
 from typing import Any, NamedTuple
 
@@ -20,9 +20,9 @@ class Digest(NamedTuple):
 
 
 def choose_columns(frame: Frame, user: str, item: str, value: str | None) -> Frame:
-    """The columns `user`, `item` and `value`; a value of 1 for each event, where none is named.
+    """Selects the columns `user`, `item` and `value`; with no value column, each event has value 1.
 
-    Raises a ValueError if there is no such column, and a TypeError where it is of no type that will do.
+    Raises a ValueError if there is no such column, and a TypeError if its type is unsuitable.
     """
     types = dict(frame.dtypes)
     for role, name, kinds in (("user", user, ID_KINDS), ("item", item, ID_KINDS), ("value", value, NUMBERS)):
@@ -38,9 +38,9 @@ def choose_columns(frame: Frame, user: str, item: str, value: str | None) -> Fra
 
 
 def check_events(frame: Frame) -> Digest:
-    """Raises a ValueError that names the user and the item of a bad event; else the digest of all.
+    """Returns the digest of all events; a ValueError names the user and the item of an invalid one.
 
-    `frame` is as `choose_columns` gives it.
+    `frame` comes from `choose_columns`.
     """
     bad = _bad_events()
     hashed = sql.xxhash64("user", "item", "value")

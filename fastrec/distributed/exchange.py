@@ -1,4 +1,4 @@
-"""Exchanges: the ways by which what a shard needs comes to where it is solved."""
+"""Exchanges: the ways in which the inputs of a shard reach it."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -40,14 +40,14 @@ class Work(Protocol):
 
     @property
     def schema(self) -> pa.Schema:
-        """The tables' that it yields."""
+        """The schema of the tables that it yields."""
 
     def do(self, delivery: Delivery) -> Iterator[pa.Table]:
-        """Tables made of what the shard is handed."""
+        """Makes tables from the shard's inputs."""
 
 
 class Layout(NamedTuple):
-    """The layout of a run in its folder, and of its pieces on tasks."""
+    """The layout of a run's folder, and the shards of its pieces."""
 
     folder: str
     shape: tuple[int, int]
@@ -59,7 +59,7 @@ class Layout(NamedTuple):
         return f"{self.folder}/blocks-{SIDES[side]}"
 
     def state(self, side: int, epoch: int) -> str:
-        """The folder of a side's factors after an epoch: two folders take turns."""
+        """The folder of a side's factors after an epoch; two folders alternate."""
         return f"{self.folder}/{SIDES[side]}-{epoch % 2}"
 
     def folders(self, side: int, epoch: int, other_epoch: int) -> Folders:
@@ -70,30 +70,28 @@ class Layout(NamedTuple):
 
 
 class Exchange(Protocol):
-    """A way by which what a shard needs comes to it."""
+    """A way in which the inputs of a shard reach it."""
 
     @property
     def name(self) -> str:
         """The exchange's name in the option."""
 
     def solve(self, side: int, folders: Folders, turn: Turn, work: Work) -> Frame:
-        """Solves the rows of a side and yields a frame for each shard; each shard is handed the factors that
-        it had.
-        """
+        """Solves the rows of a side and yields a frame for each shard, which gets its earlier factors."""
 
     def ask(self, folders: Folders, turn: Turn, work: Work, extra: Frame | None = None) -> Frame:
-        """The same for the users' shards: with all items, and what `extra`, of key, piece and data, has for them."""
+        """Asks the users' shards, with all items, and with their rows of `extra` (key, piece and data)."""
 
     def key_of(self, side: int) -> Any:
-        """The column of the key of a row's shard, where the row has a `piece`."""
+        """The column with the key of a row's shard, if the row has a `piece`."""
 
     def close(self) -> None:
-        """Gives back the memory that was held in executors."""
+        """Releases the memory held in executors."""
 
 
 @dataclass(frozen=True)
 class FileExchange:
-    """Executors read the folder of the run themselves: numbers alone go through the engine."""
+    """An exchange by files: executors read the folder of the run, and only numbers go through the engine."""
 
     spark: Session
     layout: Layout
@@ -105,7 +103,7 @@ class FileExchange:
 
     @cached_property
     def keys(self) -> list[int]:
-        """Of each shard, for what comes through the engine all the same."""
+        """The key of each shard, for the few data that go through the engine."""
         return deal_keys(self.spark, self.layout.shards)
 
     def key_of(self, side: int) -> Any:
@@ -134,9 +132,9 @@ class FrameExchange:
     Parameters
     ----------
     spark, layout
-        The engine, and how the run lies there.
+        The engine, and the layout of the run.
     wanted
-        Whether a shard gets those rows alone that its entries name.
+        Whether a shard gets only the rows that its entries name.
     """
 
     def __init__(self, spark: Session, layout: Layout, wanted: bool) -> None:
@@ -189,7 +187,7 @@ class FrameExchange:
         return frame
 
     def _blocks(self, side: int) -> Frame:
-        """The blocks of a side where they are solved: held in executors, and made again from files where one dies."""
+        """The blocks of a side at their shards: held in executors, and read from files again if one dies."""
         if ("blocks", side) not in self._held:
             frame = self._read(self.layout.blocks(side), SCHEMA).select(self.key_of(side).alias("key"), *COLUMNS)
             if self.wanted:
@@ -199,7 +197,7 @@ class FrameExchange:
         return self._held["blocks", side]
 
     def _wants(self, other: int) -> Frame:
-        """The codes that shards want of a side, dealt to the shards that have them."""
+        """The codes that shards want of a side, sent to the shards that have them."""
         if ("wants", other) not in self._held:
             ends = [int(block_cuts(self.layout.shape[other])[last]) for last in _last_pieces(self.layout.places[other])]
             codes = self._blocks(1 - other).where("length(codes) > 0").select("key", "codes")
@@ -267,7 +265,7 @@ def _post(turn: Turn, keys: list[int], batches: Iterator[pa.RecordBatch]) -> Ite
 
 
 def _split_wants(ends: list[int], keys: list[int], batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """The codes that a shard wants, dealt to the shards that have them: these end at the codes `ends`."""
+    """The codes that a shard wants, split by the shards that have them: these end at the codes `ends`."""
     for batch in batches:
         for row in rows_of_table(batch):
             codes = array_of(row["codes"], np.int32)
@@ -280,7 +278,7 @@ def _split_wants(ends: list[int], keys: list[int], batches: Iterator[pa.RecordBa
 
 
 def _post_wanted(n: int, turn: Turn, state: pa.Table, wants: pa.Table) -> pa.Table:
-    """Mails of the rows alone that shards want, from one shard of the side that has them."""
+    """Mails with only the wanted rows, from one shard of the side that has them."""
     cuts, letters = block_cuts(n), []
     for row in rows_of_table(state):
         piece = row["piece"]
@@ -294,7 +292,7 @@ def _post_wanted(n: int, turn: Turn, state: pa.Table, wants: pa.Table) -> pa.Tab
 
 
 def _localize(n_others: int, table: pa.Table) -> pa.Table:
-    """The blocks of a shard with indices into the codes that the shard needs, which its first row has."""
+    """The blocks of a shard with indices into its wanted codes, which its first row holds."""
     given = list(rows_of_table(table))
     parts = [array_of(row["indices"], np.int32) for row in given]
     used = np.zeros(n_others, np.bool_)

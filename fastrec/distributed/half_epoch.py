@@ -1,4 +1,4 @@
-"""Half an epoch as executors work on it: what the driver says in k² numbers, and what becomes of a block by it."""
+"""Half an epoch in executors: the driver's k² numbers, and the work on each block."""
 
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -27,7 +27,7 @@ Row = tuple[int, pa.Buffer, pa.Buffer, float, float]
 
 
 class Turn(NamedTuple):
-    """The way in which one side's factors come to the other: turned into their eigenbasis, and narrowed."""
+    """The transfer of one side's factors to the other: rotated into their eigenbasis, and narrowed."""
 
     basis: Floats  # (width, width)
     eigenvalues: NDArray[np.float64]  # (factors,)
@@ -35,12 +35,12 @@ class Turn(NamedTuple):
 
     @property
     def width(self) -> int:
-        """The count of numbers in a row."""
+        """The number of numbers in a row."""
         return len(self.basis)
 
     @property
     def kind(self) -> Any:
-        """The type of the numbers as they come."""
+        """The type of the numbers in transfer."""
         return np.float32 if self.dtype == "float32" else np.uint16
 
 
@@ -56,7 +56,7 @@ class HalfEpoch(NamedTuple):
     """The driver's description of half an epoch."""
 
     n_others: int
-    turned: tuple[Floats, ...]  # the bases by which own rows are still to be turned, in their order
+    turned: tuple[Floats, ...]  # the rotations still to apply to own rows, in order
     turn: Turn
     weights: Weights
     solver: Solver
@@ -70,7 +70,7 @@ def start_piece(piece: int, rows: int, first: int, width: int, factors: int, see
 
 
 def turn_rows(cell: Any, turn: Turn, n_jobs: int = 1) -> Gathered:
-    """A piece of the other side as kernels read it."""
+    """A piece of the other side in the form for kernels."""
     rows = rows_of(cell, turn.width)
     with one_blas_thread():
         rotate(rows, turn.basis, n_jobs)
@@ -78,7 +78,7 @@ def turn_rows(cell: Any, turn: Turn, n_jobs: int = 1) -> Gathered:
 
 
 def solve_block(block: Block, own: Any, vectors: Gathered, half: HalfEpoch, n_jobs: int) -> Row:
-    """The new factors of a block's rows, which had those of the cell `own`."""
+    """Solves a block's rows, whose earlier factors are in the cell `own`."""
     solutions = rows_of(own, half.turn.width)
     side = Side(block.training(half.n_others), *half.weights)
     with one_blas_thread():
@@ -89,14 +89,14 @@ def solve_block(block: Block, own: Any, vectors: Gathered, half: HalfEpoch, n_jo
 
 
 def state_row(piece: int, factors: Floats, loss: float = 0.0, penalty: float = 0.0) -> Row:
-    """A piece's factors with their Gramian, and what they add to the objective."""
+    """A piece's factors with their Gramian, and their part of the objective."""
     with one_blas_thread():
         gram = sum_gramian(factors)
     return piece, bytes_of(factors), bytes_of(gram), loss, penalty
 
 
 def rows_of(cell: Any, width: int) -> Floats:
-    """The factors in a cell: a copy that begins at a cache line."""
+    """The factors in a cell: a copy that starts at a cache line."""
     given = array_of(cell, np.float32).reshape(-1, width)
     rows = aligned_zeros(*given.shape)
     rows[:] = given

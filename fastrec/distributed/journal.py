@@ -1,4 +1,4 @@
-"""The journal of a run: what was done, a line after each half epoch, written once its factors are all there."""
+"""The journal of a run: a line after each half epoch, written once all its factors are there."""
 
 import json
 from typing import Any, NamedTuple
@@ -23,11 +23,11 @@ class Line(NamedTuple):
     step
         The number of half epochs that are done.
     facts
-        What JSON can hold: of step 0 the job, its sizes and its seed; of others loss and penalty.
+        Values for JSON: for step 0 the job, its sizes and its seed; for others loss and penalty.
     gram
-        The Gramian of what the step made, of shape (width, width); None if it was not read.
+        The Gramian of the step's factors, of shape (width, width); None if it was not read.
     basis
-        The basis by which all factors were turned before it; None likewise.
+        The basis into which all factors were rotated before it; None likewise.
     """
 
     step: int
@@ -43,9 +43,7 @@ class Journal:
         self._spark, self._folder = spark, f"{folder}/journal"
 
     def read(self) -> list[Line]:
-        """Reads the lines in their order, the last one with its arrays; none of a run that was never
-        prepared.
-        """
+        """Reads the lines in order, the last one with its arrays; no lines for an unprepared run."""
         frame = read_frame(self._spark, self._folder, LINES)
         if frame is None:
             return []
@@ -56,11 +54,11 @@ class Journal:
         return [*found[:-1], self._whole(frame, found[-1])]
 
     def begin(self) -> None:
-        """Forgets what was done in the folder: from now on nothing in it counts."""
+        """Discards the state of the folder: from now on nothing in it counts."""
         self._write(Line(BEGUN, {}), "overwrite")
 
     def add(self, line: Line) -> None:
-        """Writes down that a step is done."""
+        """Records that a step is done."""
         self._write(line, "append")
 
     def _write(self, line: Line, mode: str) -> None:

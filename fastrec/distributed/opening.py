@@ -1,4 +1,4 @@
-"""A run opened: prepared in its folder, or found there and gone on with."""
+"""Opens a run: prepares it in its folder, or resumes the one found there."""
 
 import os
 from collections.abc import Iterator
@@ -27,9 +27,9 @@ JOB = ("factors", "regularization", "alpha", "regularization_exponent", "solver"
 
 
 def open_run(model: Any, events: Frame, digest: Digest, resume: bool) -> Run:
-    """The run of a model's options on checked events: what its folder holds of it, or else its first line.
+    """Opens the run of a model's options on checked events: resumes that of its folder, or starts it.
 
-    Raises a ValueError where the folder holds another job, or where executors must see it and cannot.
+    Raises a ValueError if the folder holds another job, or executors need it and cannot read it.
     """
     spark, folder = events.sparkSession, place_folder(model.path)
     journal = Journal(spark, folder)
@@ -47,7 +47,7 @@ def open_run(model: Any, events: Frame, digest: Digest, resume: bool) -> Run:
 
 
 def place_folder(path: str | os.PathLike[str]) -> str:
-    """The folder as the engine and Arrow name it alike: an address, or a path from the root.
+    """The folder under a name that engine and Arrow share: an address, or a path from the root.
 
     >>> place_folder("s3a://bucket/run/")
     's3a://bucket/run'
@@ -67,13 +67,13 @@ def _check_job(folder: str, known: dict[str, Any], job: dict[str, Any]) -> None:
     for name, value in job.items():
         if known.get(name) != value and not (name == "random_state" and value is None):
             raise ValueError(
-                f"{folder} holds another job: its {name} is {known.get(name)!r}, not {value!r}. Take another path, or "
-                "begin anew with resume=False"
+                f"{folder} holds another job: its {name} is {known.get(name)!r}, not {value!r}. Take "
+                "another path, or start again with resume=False"
             )
 
 
 def _prepare(model: Any, events: Frame, folder: str, journal: Journal, job: dict[str, Any]) -> Line:
-    """Writes data and first factors, and the line that says that they are there."""
+    """Writes data and first factors, and the line that records them."""
     journal.begin()
     spark = events.sparkSession
     sizes = prepare_data(events, folder)
@@ -104,7 +104,7 @@ def _lay_out(spark: Session, folder: str, shape: tuple[int, int], shards: int | 
 
 
 def choose_exchange(spark: Session, layout: Layout, wish: str, entries: int) -> Exchange:
-    """The exchange that was wished for; of "auto", files where all tasks see them, else what moves less."""
+    """Chooses the exchange; "auto" is files if all tasks see them, otherwise the way that moves less."""
     if wish in ("auto", "files"):
         seen = _see_folder(spark, layout)
         if seen:
@@ -118,16 +118,14 @@ def choose_exchange(spark: Session, layout: Layout, wish: str, entries: int) -> 
 
 
 def wants_less(layout: Layout, entries: int) -> bool:
-    """Tells whether shards that get what they name get less than half of all: entries that each fall on a random
-    row.
-    """
+    """Tells whether shards with only their wanted rows get less than half of all, for entries on random rows."""
     n = np.array(layout.shape, np.float64)
     named = n * -np.expm1(-entries / layout.shards / n)
     return bool(named.sum() < 0.5 * n.sum())
 
 
 def _see_folder(spark: Session, layout: Layout) -> bool:
-    """Makes sure that every task of a job reads all blocks of the items."""
+    """Checks that every task of a job reads all blocks of the items."""
     probe = partial(_count_pieces, layout.blocks(ITEMS))
     shards = spark.range(0, layout.shards, 1, layout.shards)
     counts = map_batches(shards, probe, pa.schema([("pieces", pa.int32())])).collect()
@@ -138,6 +136,6 @@ def _count_pieces(folder: str, batches: Iterator[pa.RecordBatch]) -> Iterator[pa
     for batch in batches:
         try:
             found = sum(1 for _ in read_rows(folder, ("piece",)))
-        except (OSError, ValueError):  # no such folder here, or no file system that Arrow knows
+        except (OSError, ValueError):  # no such folder here, or no file system known to Arrow
             found = -1
         yield pa.RecordBatch.from_pydict({"pieces": pa.array([found] * batch.num_rows, pa.int32())})

@@ -1,4 +1,4 @@
-"""An ordinary model made in an executor, of all items and of some users: it answers what the model as a whole would."""
+"""An ordinary model in an executor, of all items and of some users, with the answers of the whole model."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -35,7 +35,7 @@ class Part(NamedTuple):
 
 
 def read_items(delivery: Delivery, learned: Learned) -> tuple[ImplicitALS, pa.Array]:
-    """A model that knows all items, by their codes, and no user; and the items' ids."""
+    """A model with all items, by their codes, and no user; and the items' ids."""
     model = ImplicitALS(**learned.options, n_jobs=count_threads())
     factors = delivery.vectors(learned.turn).vectors[:, : model.factors]
     model.item_factors_ = np.ascontiguousarray(factors)
@@ -51,7 +51,7 @@ def read_items(delivery: Delivery, learned: Learned) -> tuple[ImplicitALS, pa.Ar
 
 
 def parts_of(model: ImplicitALS, row: Cells) -> Iterator[Part]:
-    """The users of a block, some at a time."""
+    """Yields the users of a block in parts."""
     block, ids = Block.of(row), ids_of(row["ids"])
     events = block.events(model.n_features_in_)
     for first in range(0, events.shape[0], USERS_AT_ONCE):

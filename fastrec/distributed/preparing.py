@@ -1,4 +1,4 @@
-"""A run's data, made on the engine once: ids, blocks of both sides, and first factors."""
+"""A run's data, made once on the engine: ids, blocks of both sides, and first factors."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -25,13 +25,13 @@ class Sizes(NamedTuple):
     n_items: int
     entries: int
     learned: int  # the entries that are not 0
-    met_users: int  # those who have such entries
+    met_users: int  # the users with such entries
     met_items: int
     total: float  # the sum of the values
 
 
 def prepare_data(events: Frame, folder: str) -> Sizes:
-    """Writes the vocabularies and the blocks of a run; `events` are checked, of user, item and value.
+    """Writes the vocabularies and the blocks of a run; `events` are checked, with user, item and value.
 
     Events of one user and item add up.
     """
@@ -75,7 +75,7 @@ def write_blocks(entries: Frame, ids: Frame, shape: tuple[int, int], side: int, 
 
 
 def write_start(spark: Session, folder: str, n: int, width: int, factors: int, seed: list[int], tasks: int) -> None:
-    """Writes the first factors of a side, those of the single machine."""
+    """Writes the first factors of a side, the same as on a single machine."""
     pieces = len(block_cuts(n)) - 1
     start = partial(_start_pieces, n, width, factors, seed)
     write_frame(map_batches(spark.range(0, pieces, 1, min(tasks, pieces)), start, STATE), folder)

@@ -1,4 +1,4 @@
-"""Questions to a finished run, as the driver puts them to the engine."""
+"""Questions to a finished run, which the driver asks the engine."""
 
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -132,7 +132,7 @@ def _check_metrics(metrics: Sequence[str] | str) -> tuple[str, ...]:
 
 
 def _truth_by_piece(run: Run, test: Frame) -> Frame:
-    """The items to be found: a row of key, piece and data for each piece of the users."""
+    """The items to find: a row of key, piece and data for each piece of the users."""
     facts = run.lines[0].facts
     for side in ("user", "item"):
         if dict(test.dtypes)[side] != facts[side]:
@@ -150,7 +150,7 @@ def _truth_by_piece(run: Run, test: Frame) -> Frame:
 
 
 def _mean_of(n: int, total: float, squares: float, confidence: float) -> dict[str, Any]:
-    """The mean of n users' values and Student's interval, by their sums."""
+    """The mean of n users' values and Student's interval, from their sums."""
     if n == 0:
         raise ValueError("test_df has nothing to find")
     mean = total / n
@@ -163,7 +163,7 @@ def _mean_of(n: int, total: float, squares: float, confidence: float) -> dict[st
 
 
 def _pack_truth(rows_of_piece: int, n_items: int, table: pa.Table) -> pa.Table:
-    """The test events of a piece as a cell; items that the model does not know get codes behind those it knows."""
+    """The test events of a piece as a cell; items unknown to the model get codes after its own."""
     piece = table["piece"][0].as_py()
     column = table["column"].to_numpy().copy()
     unknown = column < 0

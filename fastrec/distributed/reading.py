@@ -1,4 +1,4 @@
-"""Interactions on one machine, of events on an engine."""
+"""Reads events of an engine as Interactions on one machine."""
 
 from typing import Any
 
@@ -15,14 +15,15 @@ def read_interactions(
     time: str | None = None,
     **options: Any,
 ) -> Interactions:
-    """The events of a DataFrame as `Interactions`, which the driver must hold: `fastrec.read_interactions` by Arrow.
+    """Reads the events of a DataFrame as `Interactions`, which the driver must hold: `fastrec.read_interactions` over
+    Arrow.
 
     Parameters
     ----------
     df
-        A DataFrame of events; nothing but the named columns is fetched.
+        A DataFrame of events; only the named columns are fetched.
     user, item, value, time
-        Its columns.
+        The columns of the frame.
     **options
         Further options of `fastrec.read_interactions`.
 

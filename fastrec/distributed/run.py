@@ -1,4 +1,4 @@
-"""A run of alternating least squares in a folder: half epochs, each of them done once and written down."""
+"""A run of alternating least squares in a folder: each half epoch is done once and recorded."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -18,14 +18,14 @@ from fastrec.solvers.als import Solver, block_cuts, eigenbasis
 
 @dataclass
 class Run:
-    """A run: where it lies, how its factors travel, and what was done of it.
+    """A run: its folder, the exchange of its factors, and its progress.
 
     Parameters
     ----------
     spark, layout, exchange, journal
-        The engine, the folder, the way of the factors, and what was written down.
+        The engine, the folder, the exchange of the factors, and the record of steps.
     lines
-        The journal's lines up to now.
+        The journal's lines so far.
     factors, dtype, weights
         As in `ImplicitALS`.
     """
@@ -40,7 +40,7 @@ class Run:
     weights: Weights
 
     def do(self, step: int, solver: Solver) -> Line:
-        """Does half an epoch, or reads its result where it was written down before."""
+        """Does half an epoch, or reads its recorded result."""
         if step < len(self.lines):
             return self.lines[step]
         side, epoch = (USERS, (step + 1) // 2) if step % 2 else (ITEMS, step // 2)
@@ -60,7 +60,7 @@ class Run:
         return line
 
     def final_turn(self) -> Turn:
-        """The way of the item factors into their own eigenbasis, which is how they are kept and asked."""
+        """The rotation of the item factors into their own eigenbasis, in which they are kept and asked."""
         return self._turn("float32")
 
     def last_epoch(self) -> int:
@@ -68,11 +68,11 @@ class Run:
         return (len(self.lines) - 1) // 2
 
     def settings(self) -> dict[str, str]:
-        """The session's settings where rows are fat."""
+        """The session's settings for large rows."""
         return {**FAT_ROWS, "spark.sql.shuffle.partitions": str(self.layout.shards)}
 
     def read_sums(self, side: int, epoch: int) -> tuple[NDArray[np.float64], float, float]:
-        """The Gramian, the loss and the penalties of a side after an epoch: sums of its pieces, in their order."""
+        """Returns the Gramian, the loss and the penalties of a side after an epoch: sums of its pieces, in order."""
         return read_sums(self.spark, self.layout.state(side, epoch), self.layout.shape[side])
 
     def _turn(self, dtype: str) -> Turn:
@@ -84,7 +84,7 @@ class Run:
 
 
 def read_sums(spark: Session, folder: str, n: int) -> tuple[NDArray[np.float64], float, float]:
-    """See `Run.read_sums`: k² numbers and two more of each piece are all that comes to the driver."""
+    """See `Run.read_sums`: only k² numbers and two more of each piece come to the driver."""
     frame: Any = read_frame(spark, folder, STATE)
     rows = sorted(frame.select("piece", "gram", "loss", "penalty").collect())
     if [row["piece"] for row in rows] != list(range(len(block_cuts(n)) - 1)):

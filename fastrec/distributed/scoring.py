@@ -1,4 +1,4 @@
-"""`score_on_spark`: recommendations of any fitted model for the users of a DataFrame, where these users are."""
+"""`score_on_spark`: recommendations of any fitted model for the users of a DataFrame, computed in executors."""
 
 import os
 import tempfile
@@ -29,7 +29,7 @@ def score_on_spark(
     mode: int = PRIVATE,
     **options: Any,
 ) -> Frame:
-    """The `k` best items for each user of a DataFrame, by a model that every executor maps into its memory.
+    """Recommends the `k` best items for each user of a DataFrame, with a model that every executor maps into memory.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ def score_on_spark(
     users_df
         A DataFrame of users.
     k
-        How many items for each.
+        The number of items for each user.
     user
         The column of their ids.
     items
@@ -48,20 +48,20 @@ def score_on_spark(
         Where to save a fitted model so that all executors see it. None ships the file through the engine, once to each
         node; Sail does not do that.
     mode
-        The permissions of that file: its owner's alone, unless 0o640, say, lets executors of the group read it.
+        The permissions of that file: by default its owner alone may read it; 0o640 lets executors of the group read it.
     **options
         Further options of `Recommender.recommend`.
 
     Returns
     -------
     DataFrame
-        user, item, score and rank (from 1). Nothing is worked out before it is asked for.
+        user, item, score and rank (from 1). Nothing is computed before it is needed.
 
     Raises
     ------
     ValueError, TypeError
-        If a column is not there or of another type, or the engine ships no files. Unknown ids are an error once
-        lists are asked for, unless `on_unknown` says something else.
+        If a column is missing or has another type, or the engine ships no files. Unknown ids are an error when lists
+        are computed, unless `on_unknown` is given.
     """
     k = check_size("k", k)
     types = dict(users_df.dtypes)
@@ -79,10 +79,10 @@ def score_on_spark(
 
 
 class FilePlace(NamedTuple):
-    """The place where executors find a model's file."""
+    """The place of a model's file for executors."""
 
     name: str
-    shipped: bool  # through the engine: `name` is no path, but what the engine calls it
+    shipped: bool  # through the engine: `name` is the engine's name, not a path
 
 
 class Scoring(NamedTuple):
@@ -106,13 +106,13 @@ def _place_file(model: Any, spark: Session, file: Any, mode: int) -> FilePlace:
     try:
         spark.addArtifacts(str(path), file=True)
     except PySparkException as error:
-        raise ValueError(f"this engine ships no files: name a `file` that all executors see ({error})") from error
+        raise ValueError(f"this engine ships no files: give a `file` that all executors see ({error})") from error
     return FilePlace(path.name, True)
 
 
 @cache
 def _shipped_files() -> "tempfile.TemporaryDirectory[str]":
-    """The folder of files that were given to the engine, kept as long as this process: Spark fetches them later."""
+    """The folder of files given to the engine, kept as long as this process: Spark fetches them later."""
     return tempfile.TemporaryDirectory(prefix="fastrec-")
 
 

@@ -1,4 +1,4 @@
-"""`SparkImplicitALS`: ImplicitALS where the data do not fit one machine."""
+"""`SparkImplicitALS`: ImplicitALS for data that do not fit one machine."""
 
 import os
 from typing import Any, ClassVar, Self
@@ -23,7 +23,7 @@ from fastrec.validation import check_flag, check_size, name_options
 
 EXCHANGES = ("auto", "files", "all", "wanted")
 MODEL_OPTIONS = ("factors", "regularization", "alpha", "regularization_exponent", "solver", "cg_steps", "dtype")
-"""The options of `ImplicitALS` by which its factors differ; others say when to stop, and what to show.
+"""The options of `ImplicitALS` that change its factors; all others control stopping and display.
 
 Values are taken as they are (`weighting` "raw"): the engine weighs them better, in a column.
 """
@@ -36,20 +36,19 @@ def _check_path(name: str, value: Any) -> None:
 
 
 class SparkImplicitALS(OptionsMixin, BaseEstimator):
-    """`ImplicitALS` on Spark, Spark Connect or Sail: the same factors of tables that one machine does not hold.
+    """`ImplicitALS` on Spark, Spark Connect or Sail: the same factors for tables that one machine cannot hold.
 
     Loss, options and their defaults are those of `ImplicitALS`, and so are codes and first factors. The item factors
-    are those that it learns from the same table, for any number of shards, bit for bit where all processors are of one
-    kind. The driver holds k² numbers for each piece of a matrix, of which there are 64 at most a side, and never the
-    data.
+    are those of `ImplicitALS` for the same table, for any number of shards, bit for bit if all processors are of one
+    kind. The driver holds k² numbers for each piece of a matrix, at most 64 per side, and never the data.
 
     Parameters
     ----------
     factors : int or "auto"
         As in `ImplicitALS`.
     path : str
-        The folder of the run, which the engine's executors can write to: data, factors and journal. What is in it
-        already is gone on with, or refused where it is of another job.
+        The folder of the run, which the engine's executors can write to: data, factors and journal. A run in it is
+        resumed, or refused if it belongs to another job.
     regularization : float or "auto"
         As in `ImplicitALS`.
     alpha : float or "auto"
@@ -57,30 +56,29 @@ class SparkImplicitALS(OptionsMixin, BaseEstimator):
     regularization_exponent : float
         As in `ImplicitALS`.
     iterations : int
-        Epochs at most: all users, then all items.
+        The maximum number of epochs; an epoch solves all users, then all items.
     solver : {"auto", "cg", "cholesky"}
         As in `ImplicitALS`.
     cg_steps : int
         As in `ImplicitALS`.
     dtype : {"float16", "float32"}
-        How the other side's factors travel, and are read while rows are solved.
+        The type in which the other side's factors are sent and read.
     tol : float
-        Stop when an epoch lowers the loss by less than this share of it; 0 never does.
+        Training stops when an epoch lowers the loss by less than this share of it; 0 never stops.
     random_state : int, RandomState or None
         The seed of the first factors.
     shards : int or "auto"
-        In how many parts each side is solved at a time; "auto" is how many tasks the engine runs at a time. There are
-        never more than 64.
+        The number of parts of each side that are solved at a time, at most 64; "auto" is the number of tasks that the
+        engine runs at a time.
     exchange : {"auto", "files", "all", "wanted"}
-        The way in which factors come to where they are needed. "files": executors read the folder themselves, which
-        all of them must see under the same path. "all": through the engine, all of them to every shard. "wanted":
-        through the engine, those alone that a shard's entries name. "auto": by files where executors see them, else
-        whatever moves less.
+        The exchange of factors. "files": executors read the folder themselves, which all of them must see under the
+        same path. "all": the engine sends all of them to every shard. "wanted": the engine sends only those that a
+        shard's entries name. "auto": files if executors see them, otherwise the way that moves less.
     verbose : bool or int
         Whether to show progress: epochs, loss, time left.
     callback : callable or None
-        Called after each epoch with (epoch, elapsed seconds, loss); training stops when it returns True. A run that is
-        gone on with calls it for the epochs that were done before, too.
+        Called after each epoch with (epoch, elapsed seconds, loss); training stops when it returns True. A resumed run
+        calls it for the earlier epochs, too.
 
     Attributes
     ----------
@@ -93,18 +91,18 @@ class SparkImplicitALS(OptionsMixin, BaseEstimator):
     n_iter_ : int
         The epochs that were run.
     exchange_, shards_ : str, int
-        What "auto" came to.
+        The choices of "auto".
 
     Raises
     ------
     ValueError, TypeError
-        In `fit`, if an option or an event is not what it must be; the user and the item are named.
+        In `fit`, if an option or an event is invalid; the message names user and item.
     FloatingPointError
         In `fit`, if the loss is no longer finite.
 
     Notes
     -----
-    docs/how-to/spark.md says what moves when, and what it costs.
+    docs/how-to/spark.md describes the transfers and their costs.
 
     Examples
     --------
@@ -181,14 +179,15 @@ class SparkImplicitALS(OptionsMixin, BaseEstimator):
         Parameters
         ----------
         df
-            A DataFrame of events. Those of one user and item add up; one of value 0 was had, and is not learned from.
+            A DataFrame of events. Values of one user and item add up; an event of value 0 marks the item as seen, and
+            is not learned from.
         user, item
             The columns of ids: integers, strings or dates.
         value
             The column of weights, at least 0; None is 1 for each event.
         resume
-            Go on with what the folder holds of the same job, from the last half epoch that was done. False begins
-            anew, and removes what the folder held.
+            Resume the same job in the folder, after its last finished half epoch. False starts again, and removes the
+            content of the folder.
 
         Returns
         -------
@@ -197,7 +196,7 @@ class SparkImplicitALS(OptionsMixin, BaseEstimator):
         Raises
         ------
         ValueError, TypeError, FloatingPointError
-            As the class says; or where the folder holds another job, and `resume` is True.
+            As in the class; or if the folder holds another job, and `resume` is True.
         """
         self._check_options()
         check_flag("resume", resume)
@@ -211,7 +210,7 @@ class SparkImplicitALS(OptionsMixin, BaseEstimator):
         if run.last_epoch() > len(loop.losses):
             raise ValueError(
                 f"{run.layout.folder} holds {run.last_epoch()} epochs, more than the {len(loop.losses)} after which "
-                "this model stops: ask for as many, or begin anew with resume=False"
+                "this model stops: ask for as many, or start again with resume=False"
             )
         loop.record(self)
         self._adopt(run)
@@ -226,19 +225,19 @@ class SparkImplicitALS(OptionsMixin, BaseEstimator):
         Parameters
         ----------
         path
-            The folder; what it holds is replaced.
+            The folder, whose content is replaced.
         k
-            How many items for each.
+            The number of items for each user.
         exclude_seen
-            Leave out what the user has had.
+            Leave out items that the user has had.
         allow, deny
             Only these items, and none of these: ids for all users, as a list or as a DataFrame of one column.
 
         Returns
         -------
         DataFrame
-            What was written. The answers are those of `ImplicitALS.recommend`: exact, and by popularity where a user
-            has no event that counts.
+            The rows written. The answers are those of `ImplicitALS.recommend`: exact, and by popularity for a user
+            without events that count.
 
         Raises
         ------
@@ -252,19 +251,19 @@ class SparkImplicitALS(OptionsMixin, BaseEstimator):
         self, test_df: Frame, metrics: Any = ("ndcg@10", "recall@20"), *, exclude_seen: bool = True,
         confidence: float = 0.95,
     ) -> Frame:  # fmt: skip
-        """The means of ranking metrics over the users of a test set, on the engine.
+        """Computes the means of ranking metrics over the users of a test set, on the engine.
 
         Parameters
         ----------
         test_df
-            A DataFrame of what is to be found, its columns named as those of `fit`. Users that the model does not know
-            are left out; items that it does not know are missed.
+            A DataFrame of the events to find, with the columns of `fit`. Users unknown to the model are left out; items
+            unknown to it count as missed.
         metrics
-            Names with a cut-off, as in `fastrec.evaluate`: those that have a truth, but `auc`.
+            Names with a cut-off, as in `fastrec.evaluate`: ranking metrics with a truth, except `auc`.
         exclude_seen
-            Recommend, and look for, only what the user has not had.
+            Recommend and count only items that the user has not had.
         confidence
-            Between 0 and 1: of the intervals, which are Student's.
+            The confidence of Student's intervals, between 0 and 1.
 
         Returns
         -------
@@ -287,7 +286,8 @@ class SparkImplicitALS(OptionsMixin, BaseEstimator):
         return questions.item_factors(self._fitted(), self._learned())
 
     def to_model(self) -> ImplicitALS:
-        """The ordinary model, which the driver must hold: what `ImplicitALS` would have learned of the same table.
+        """Returns the ordinary model, which the driver must hold: the one that `ImplicitALS` would learn from the same
+        table.
 
         Raises
         ------

@@ -1,6 +1,6 @@
 """Vocabularies made on the engine: the ids of one side in ascending order, which is that of their codes.
 
-No order of rows is relied on, which not every engine keeps: ids are dealt to buckets by comparison with some of them,
+It relies on no order of rows, which not every engine keeps: ids are dealt to buckets by comparison with a few of them,
 and numbered within their bucket.
 """
 
@@ -24,11 +24,11 @@ from fastrec.distributed.engine import (
 )
 from fastrec.matrix.arrays import LARGEST_CODE
 
-SAMPLE = 5000  # ids that come to the driver, to choose by which of them the buckets are cut
+SAMPLE = 5000  # ids that come to the driver, which chooses the cuts of buckets from them
 
 
 def vocabulary_schema(kind: str) -> pa.Schema:
-    """Of what is written of ids of a type."""
+    """The schema of a vocabulary with ids of a type."""
     return pa.schema([("bucket", pa.int32()), ("id", arrow_type(kind)), ("place", pa.int32())])
 
 
@@ -43,9 +43,9 @@ def write_vocabulary(frame: Frame, column: str, folder: str) -> None:
 
 
 def read_vocabulary(spark: Session, folder: str, kind: str) -> tuple[Frame, int]:
-    """The ids that were written to a folder as a frame of `id` and `code`, and how many there are.
+    """Reads the vocabulary of a folder as a frame of `id` and `code`, and the number of ids.
 
-    Codes are those that `fastrec.read_interactions` gives: places in ascending order. `kind` is the type of the ids.
+    Codes are those of `fastrec.read_interactions`: places in ascending order. `kind` is the type of the ids.
     """
     written: Any = read_frame(spark, folder, vocabulary_schema(kind))
     sizes = {row["bucket"]: row["count"] for row in written.groupBy("bucket").count().collect()}
@@ -59,7 +59,7 @@ def read_vocabulary(spark: Session, folder: str, kind: str) -> tuple[Frame, int]
 
 
 def _choose_cuts(ids: Frame, buckets: int) -> list[Any]:
-    """Ids that cut all of them in about equal buckets."""
+    """Chooses ids that cut all of them into about equal buckets."""
     n = ids.count()
     share = min(1.0, SAMPLE / n)
     found = sorted({row["id"] for row in ids.sample(fraction=share, seed=0).limit(2 * SAMPLE).collect()})

@@ -1,4 +1,4 @@
-"""A run's model on one machine: an ordinary ImplicitALS, made of what lies in the folder."""
+"""A run's model on one machine: an ordinary ImplicitALS, made from the run's folder."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ from fastrec.models.implicit_als import ImplicitALS
 
 
 def collect_model(run: Run, model: ImplicitALS) -> ImplicitALS:
-    """`model` as it would be, had it been fitted with the events of a run."""
+    """Turns `model` into one fitted with the events of a run."""
     width = len(run.final_turn().basis)
     state = _collect(run, run.layout.state(ITEMS, run.last_epoch()), STATE, ("piece", "factors"))
     items = np.concatenate([rows_of(row["factors"], width) for row in state])[:, : run.factors]
@@ -28,7 +28,7 @@ def collect_model(run: Run, model: ImplicitALS) -> ImplicitALS:
 
 
 def _collect(run: Run, folder: str, schema: pa.Schema, columns: tuple[str, ...]) -> list[Cells]:
-    """Rows of a folder on the driver, in the order of their pieces: from files where these are seen."""
+    """Collects the rows of a folder on the driver, in the order of their pieces: from files if these are visible."""
     if isinstance(run.exchange, FileExchange):
         return in_order(read_rows(folder, columns))
     frame: Any = read_frame(run.spark, folder, schema)

@@ -1,4 +1,4 @@
-"""Forgetting: users taken out of models, versions and journals, and what is held about them told."""
+"""Forgetting: users are removed from models, versions and journals; and the data about a user are exported."""
 
 from fastrec.forgetting.export import export_user
 from fastrec.forgetting.forget import forget

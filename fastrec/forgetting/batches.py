@@ -1,4 +1,4 @@
-"""Batch exports: recommendations in files, as `recommend_to` writes them, and users taken out of these."""
+"""Batch exports: files of `recommend_to`, and the removal of users from them."""
 
 import csv
 import os
@@ -16,21 +16,21 @@ HEADER = ["user", "item", "score", "rank"]
 
 
 def take_out(path: Path, users: Iterable[Id]) -> list[Path]:
-    """Takes the rows of users out of a batch export, which is written anew, and removes its parts.
+    """Removes the rows of users from a batch export, which is rewritten, and removes its parts.
 
-    What is no such export stays as it is.
+    Any other file stays unchanged.
 
     Parameters
     ----------
     path
         A file, or a folder of parts (``.<name>.parts``).
     users
-        Their ids.
+        The ids of the users.
 
     Returns
     -------
     list of Path
-        What was removed: parts of a file that is not finished, which is begun anew the next time.
+        The removed files: parts of an unfinished file, which the next run starts again.
     """
     removed = [one for one in (path, path.with_name(f".{path.name}.parts")) if _is_parts(one)]
     for folder in removed:
@@ -47,7 +47,7 @@ def _is_parts(path: Path) -> bool:
 
 
 def _write_anew(path: Path, write: Callable[[IO[bytes]], bool]) -> None:
-    """Puts what `write` writes in the file's place, where it says that rows are left out."""
+    """Replaces a file by the output of `write`, if it tells that rows were left out."""
     aside = path.with_name(f".{path.name}.tmp")
     try:
         with os.fdopen(open_anew(aside, stat.S_IMODE(path.stat().st_mode)), "wb") as file:
@@ -59,7 +59,7 @@ def _write_anew(path: Path, write: Callable[[IO[bytes]], bool]) -> None:
 
 
 def _write_csv(path: Path, gone: set[str], file: IO[bytes]) -> bool:
-    """Writes the rows of others; whether there were any of those who are gone."""
+    """Writes the rows of all other users; tells whether rows were left out."""
     if not _begins_with(path, ",".join(HEADER).encode()):
         return False
     changed = False

@@ -18,16 +18,16 @@ def export_user(model: Recommender, user: Id, journal: EventLog | Place | None =
     model
         A fitted model.
     user
-        The user's id (code, where the model was fitted with a matrix).
+        The user's id (code, if the model was fitted with a matrix).
     journal
-        The journal whose events the model follows, or its address: a file that is there, or ``postgresql://…``.
+        The journal whose events the model follows, or its address: an existing file, or ``postgresql://…``.
 
     Returns
     -------
     dict
-        `user` is the id. `history` is a list of items with values, and the place of each in the user's order where the
-        model has one. `vector` is what the model has learned of the user, where it keeps that. `events` are those of
-        the journal.
+        `user` is the id. `history` is a list of items with values, and the place of each in the user's order if the
+        model has one. `vector` is the learned vector of the user, if the model keeps it. `events` are those of the
+        journal.
 
     Raises
     ------

@@ -33,40 +33,39 @@ def forget(
     files: Iterable[Place] = (),
     dry_run: bool = False,
 ) -> Receipt:
-    """Takes users out of a model and of what belongs to it, so that nothing of them is left in any file given.
+    """Removes users from a model and its files, so that none of the given files keeps their data.
 
     Afterwards the model answers with the bits of a fit to the same data in which these users' rows are empty. Their
-    codes stay, as places that nobody's id names. For that it is fitted again, by what it holds itself or by `data`; a
-    private model, which knows no users, stays as it is. The journal loses their events and ids, and older versions are
-    removed.
+    codes stay, as places without an id. For that it is fitted again, to its own data or to `data`; a private model,
+    which knows no users, stays unchanged. The journal loses their events and ids, and older versions are removed.
 
     Parameters
     ----------
     model
-        A fitted model, which is changed in place; or the file of one, which is written anew; or None, for the current
-        version of `versions`.
+        A fitted model, which is changed in place; or its file, which is rewritten; or None, for the current version of
+        `versions`.
     users
-        One id or a sequence of ids (codes, where the model was fitted with a matrix). Ids that the model does not know
-        are taken out of the journal all the same.
+        One id or a sequence of ids (codes, if the model was fitted with a matrix). Ids unknown to the model are removed
+        from the journal all the same.
     data
-        What the model was fitted with, for models whose training is not all in them: `Item2Vec`, `SequenceKNN`,
+        The data that the model was fitted with, for models that lack a part of it: `Item2Vec`, `SequenceKNN`,
         `Blend`, `Reranked`, `Popularity` with a half-life.
     journal
-        A journal, or its address: a file that is there, or ``postgresql://…``. What a database keeps besides its tables
-        (the write-ahead log, standbys, backups) is told among `unreached`.
+        A journal, or its address: an existing file, or ``postgresql://…``. `unreached` lists what a database keeps
+        besides its tables (the write-ahead log, standbys, backups).
     versions
         The versions, or their folder: the model is published there as the next one, and all others are removed.
     files
-        Other files. What `recommend_to` has written loses the rows of these users, and parts of an unfinished one
-        (``.<name>.parts``, beside the file or given themselves) are removed. All else is looked into and not changed:
-        results of searches, which hold no user, and your own files. Where an id still stands is told in `traces`.
+        Other files. Exports of `recommend_to` lose the rows of these users, and parts of unfinished ones
+        (``.<name>.parts``, beside the file or given themselves) are removed. All other files, such as results of
+        searches and your own files, are searched and not changed: `traces` lists those that still contain an id.
     dry_run
-        Do nothing, and say what would be done.
+        Do nothing, and report what would be done.
 
     Returns
     -------
     Receipt
-        What was done, and what nobody has looked at.
+        The record of what was done, and of the places that were not reached.
 
     Raises
     ------
@@ -104,7 +103,7 @@ def _carry_out(
     log: EventLog | None,
     others: list[Path],
 ) -> Receipt:
-    """Does what was planned; the receipt of it."""
+    """Carries out the plan; returns the receipt."""
     began = time.process_time()
     entries = _entries(target.model, how)
     names = target.model.user_vocabulary.decode(codes).tolist() if codes else []
@@ -129,7 +128,7 @@ def _carry_out(
 
 
 class _Target:
-    """The model, and where it is kept."""
+    """The model, and its file or versions."""
 
     def __init__(self, given: Recommender | Place | None, versions: Versions | None) -> None:
         self.versions, self.path = versions, None if isinstance(given, Recommender | None) else Path(given)
@@ -142,12 +141,12 @@ class _Target:
         self.marks = None if published is None else published.marks
 
     def files(self) -> list[Path]:
-        """The files that hold the model now."""
+        """The files that hold the model at present."""
         own = [] if self.path is None else [self.path]
         return own + ([] if self.versions is None else sorted(self.versions.folder.glob("*.fastrec")))
 
     def write(self) -> list[Path]:
-        """Writes the model where it was; the files that were removed for it."""
+        """Writes the model in its place; returns the files that were removed for it."""
         if self.path is not None and self.marks is not None:
             save_published(self.model, self.path, self.marks)
         if self.versions is None:
@@ -162,7 +161,7 @@ def _entries(model: Recommender, how: str) -> int:
 
 
 def _codes_of(model: Recommender, ids: Sequence[Id]) -> list[int]:
-    """The codes of the ids that the model knows; of a model without ids, which are in range."""
+    """The codes of the ids that the model knows; for a model without ids, the codes in range."""
     check_is_fitted(model)
     if model.users_ is None and model.keeps_users:
         return [int(code) for code in model.user_vocabulary.look_up("users", list(ids))]
@@ -170,7 +169,7 @@ def _codes_of(model: Recommender, ids: Sequence[Id]) -> list[int]:
 
 
 def _plan(model: Recommender, codes: Sequence[int], data: Interactions | None) -> str:
-    """Plans the changes to the model; a ValueError where they are not possible."""
+    """Plans the changes to the model; raises a ValueError if they are impossible."""
     if not model.keeps_users:
         return f"nothing: {'the model was stripped of its users' if type(model).keeps_users else NO_USERS}"
     if not codes:
@@ -178,7 +177,7 @@ def _plan(model: Recommender, codes: Sequence[int], data: Interactions | None) -
     obstacle = None if data is not None else find_obstacle(model)
     if obstacle is not None:
         raise ValueError(
-            f"{type(model).__name__} cannot forget users by what it holds: {obstacle}. Give data=, what it was fitted "
-            "with"
+            f"{type(model).__name__} cannot forget users with its own data alone: {obstacle}. Give "
+            "the data of its fit as data="
         )
     return "refit"

@@ -1,4 +1,4 @@
-"""The journals that users are taken out of: in files, or in databases of other machines."""
+"""The journals that users are removed from: files, or databases on other machines."""
 
 import contextlib
 import os
@@ -13,7 +13,7 @@ Place = str | os.PathLike[str]
 
 @contextlib.contextmanager
 def open_journal(journal: EventLog | Place | None) -> Iterator[EventLog | None]:
-    """A journal by its address, closed again; one that is open stays open."""
+    """Opens a journal by its address, and closes it again; an open journal stays open."""
     if not isinstance(journal, str | os.PathLike):
         yield journal
         return
@@ -27,7 +27,7 @@ def list_files(log: EventLog | None) -> list[Path]:
 
 
 def list_unreached(log: EventLog | None) -> tuple[str, ...]:
-    """The places besides its tables in which a database keeps events."""
+    """Lists the places other than its tables in which a database keeps events."""
     if log is None or not log.is_remote:
         return ()
     return (f"the write-ahead log, standbys and backups of {log.address}",)

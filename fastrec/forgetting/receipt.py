@@ -1,4 +1,4 @@
-"""Receipt: what was done to forget users, and what is left to do elsewhere."""
+"""Receipt: the record of how users were forgotten, and of what is left to do elsewhere."""
 
 import json
 from collections.abc import Iterator
@@ -25,23 +25,23 @@ class Receipt:
     Parameters
     ----------
     users
-        How many were asked for.
+        The number of users asked for.
     known
-        How many of them the model knew.
+        The number of them that the model knew.
     how
-        What was done to the model: "refit", "nothing: …".
+        The change of the model: "refit", "nothing: …".
     entries
-        How many entries the model was fitted to again; 0 where it was not.
+        The number of entries of the new fit; 0 without one.
     seconds
-        Of processor time, that this took; None if nothing was done yet (`dry_run`).
+        The seconds of processor time; None if nothing was done yet (`dry_run`).
     rewritten
-        Each file that was written anew: its name, and the SHA-256 of its content before and after.
+        Each rewritten file: its name, and the SHA-256 of its content before and after.
     removed
         Files that were removed: older versions, and temporary files.
     traces
-        Files, of those that were given, in which bytes like those of an id still stand.
+        The given files that still contain the bytes of an id.
     unreached
-        What nobody has looked at: yours to see to.
+        The places that were not reached, for you to check.
 
     Examples
     --------
@@ -66,7 +66,7 @@ class Receipt:
     unreached: tuple[str, ...] = UNREACHED
 
     def to_json(self) -> str:
-        """The receipt as JSON, to be kept.
+        """Returns the receipt as JSON, to keep.
 
         >>> Receipt(1, 1, "refit", 10, 0.5).to_json()[:40]
         '{"users": 1, "known": 1, "how": "refit",'
@@ -88,7 +88,7 @@ class Receipt:
             yield "unreached", place
 
     def _rows(self) -> list[list[str]]:
-        """The facts, each title only where it comes first."""
+        """The facts, with each title only at its first fact."""
         facts = [("", ""), *self._facts()]
         return [["" if title == last else title, fact] for (last, _), (title, fact) in pairwise(facts)]
 

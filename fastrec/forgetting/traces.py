@@ -1,4 +1,4 @@
-"""Traces: bytes in files that are those of an id."""
+"""Traces: files that contain the bytes of an id."""
 
 import hashlib
 import mmap
@@ -7,12 +7,12 @@ from pathlib import Path
 
 from fastrec.online.journal import Id
 
-# Ids of fewer bytes, and smaller numbers, stand in any file by chance.
+# Shorter ids, and smaller numbers, occur in any file by chance.
 FEWEST_BYTES, SMALLEST_NUMBER = 4, 2**32
 
 
 def forms_of(user: Id) -> list[bytes]:
-    r"""The bytes that an id may stand as: UTF-8, UTF-16, int64; none where chance would find it anywhere.
+    r"""The forms of an id in bytes: UTF-8, UTF-16, int64; none if chance would produce it anywhere.
 
     >>> forms_of("anna")
     [b'anna', b'a\x00n\x00n\x00a\x00', b'\x00a\x00n\x00n\x00a']
@@ -26,7 +26,7 @@ def forms_of(user: Id) -> list[bytes]:
 
 
 def find_traces(users: Sequence[Id], paths: Iterable[Path]) -> list[Path]:
-    """The files in which a form of one of the ids stands."""
+    """Finds the files that contain a form of one of the ids."""
     forms = [form for user in users for form in forms_of(user)]
     return [path for path in paths if path.is_file() and path.stat().st_size and _holds(path, forms)]
 

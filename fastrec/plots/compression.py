@@ -1,4 +1,4 @@
-"""A picture of what compression costs."""
+"""A picture of the cost of compression."""
 
 from typing import Any
 
@@ -7,12 +7,12 @@ from fastrec.storage import size_in_words
 
 
 def compression_tradeoff(report: Any, ax: Any = None, *, theme: Theme = "light") -> Any:
-    """The NDCG that each codec leaves a model, the largest above, with a line at the original's.
+    """Plots the NDCG of a model with each codec, the largest at the top, with a line at the original's.
 
     Parameters
     ----------
     report
-        What `fastrec.compression_report` gave.
+        The result of `fastrec.compression_report`.
     ax
         The matplotlib axes to draw on; None for a new figure.
     theme

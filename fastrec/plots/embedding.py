@@ -24,7 +24,7 @@ def embedding_map(
     method: Literal["pca", "umap"] = "pca",
     theme: Theme = "light",
 ) -> Any:
-    """A model's items in the plane: near each other what is recommended to the same users.
+    """Plots a model's items in the plane: items recommended to the same users are near each other.
 
     Parameters
     ----------
@@ -34,14 +34,13 @@ def embedding_map(
         The matplotlib axes to draw on; None for a new figure.
     color_by
         The name of a column of the model's `item_info` (of labels between "|", the first counts), or a label per item:
-        the five most frequent are coloured. None: by popularity, where the model knows it.
+        the five most frequent are coloured. None: by popularity, if the model knows it.
     label
         Items (ids, or codes for a model fitted on a matrix) whose titles are shown.
     n
-        At most so many items, the most popular.
+        The maximum number of items, the most popular ones.
     method
-        "pca": the two directions in which the directions of the vectors differ most; "umap": by umap-learn, where it
-        is installed.
+        "pca": the two principal axes of the vectors' directions; "umap": with umap-learn, if it is installed.
     theme
         "light" or "dark".
 
@@ -92,7 +91,7 @@ def _vectors_of(model: Any) -> NDArray[np.float64]:
 
 
 def _plane(vectors: NDArray[np.float64], method: str) -> NDArray[np.float64]:
-    """Points of shape (n, 2) for vectors, whose directions alone count."""
+    """Points of shape (n, 2) for vectors, from their directions alone."""
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
     unit = np.divide(vectors, norms, out=np.zeros_like(vectors), where=norms > 0)
     if method == "umap":
@@ -104,7 +103,7 @@ def _plane(vectors: NDArray[np.float64], method: str) -> NDArray[np.float64]:
     centred = unit - unit.mean(axis=0)
     _, axes = np.linalg.eigh(centred.T @ centred)
     points: NDArray[np.float64] = centred @ axes[:, :-3:-1]
-    # An eigenvector's sign is arbitrary; the longer tail goes to the right and up.
+    # An eigenvector's sign is arbitrary: the longer tail points right and up.
     return points * np.where((points**3).sum(axis=0) < 0, -1.0, 1.0)
 
 
@@ -159,7 +158,7 @@ def _name_points(ax: Any, points: NDArray[np.float64], titles: Sequence[str], co
 
 
 def _apart(heights: NDArray[np.float64], gap: float) -> NDArray[np.float64]:
-    """Heights in the same order, moved up where they would be nearer to each other than the gap."""
+    """Moves heights up where they are closer than the gap, in the same order."""
     moved = heights.copy()
     order = np.argsort(heights, kind="stable")
     for below, above in itertools.pairwise(order.tolist()):

@@ -13,7 +13,7 @@ from fastrec.validation import check_choice
 def metric_bars(
     report: Any, ax: Any = None, *, metrics: Sequence[str] | str | None = None, theme: Theme = "light"
 ) -> Any:
-    """The means of an evaluation as bars, with their confidence intervals.
+    """Plots the means of an evaluation as bars, with their confidence intervals.
 
     Parameters
     ----------
@@ -22,7 +22,7 @@ def metric_bars(
     ax
         The matplotlib axes to draw on; None for a new figure.
     metrics
-        Which, a name or several; by default those that say how much was found, from 0 to 1: not ``diversity``,
+        One or several names; by default the metrics from 0 to 1 that say how much was found: not ``diversity``,
         ``serendipity``, ``tail_share`` and the ``biased_sampled_`` ones, nor those without an interval.
     theme
         "light" or "dark".
@@ -64,7 +64,7 @@ def metric_bars(
 
 
 def metric_curve(report: Any, ax: Any = None, *, metric: str = "recall", theme: Theme = "light") -> Any:
-    """A metric against the length of the list: recall at 1, 5, 10 … with a band of the confidence intervals.
+    """Plots a metric against the length of the list: recall at 1, 5, 10 … with a band of the confidence intervals.
 
     Parameters
     ----------
@@ -73,7 +73,7 @@ def metric_curve(report: Any, ax: Any = None, *, metric: str = "recall", theme: 
     ax
         The matplotlib axes to draw on; None for a new figure.
     metric
-        Its name without a cut-off.
+        The name of the metric without a cut-off.
     theme
         "light" or "dark".
 

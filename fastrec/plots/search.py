@@ -12,16 +12,16 @@ from fastrec.validation import check_choice, is_number
 
 
 def search_slice(search: Any, option: str | None = None, ax: Any = None, *, theme: Theme = "light") -> Any:
-    """The score of each trial of a search over one of the options; the best is named.
+    """Plots the score of each trial of a search against one option; the best trial is labelled.
 
-    A dashed line is the score of the model as it was given.
+    A dashed line is the score of the given model.
 
     Parameters
     ----------
     search
-        What `fastrec.search` gave.
+        The result of `fastrec.search`.
     option
-        Which; by default the first that took several values.
+        The name of the option; by default the first with several values.
     ax
         The matplotlib axes to draw on; None for a new figure.
     theme
@@ -49,7 +49,7 @@ def search_slice(search: Any, option: str | None = None, ax: Any = None, *, them
     ax, colors = make_axes(ax, theme, (6.4, 3.6))
     places = _number_line(ax, values, colors)
     epochs = np.array([trial.epochs or 0 for trial in trials], np.float64)
-    # In a halving, the trials with few epochs are pale.
+    # the trials of a halving with few epochs are pale
     alpha = np.ones(len(trials)) if epochs.max() == epochs.min() else 0.25 + 0.75 * epochs / epochs.max()
     ax.scatter(places, scores, s=46, color=colors.series[0], alpha=alpha, linewidths=0)
     if not np.isnan(search.given.score):
@@ -66,7 +66,7 @@ def search_slice(search: Any, option: str | None = None, ax: Any = None, *, them
 
 
 def _on_one_line(trials: list[Any], option: str) -> list[Any]:
-    """The trials whose values are of one kind: where all but the given model's are numbers, it is the line alone."""
+    """The trials with values of one kind: if all but the given model's are numbers, it is drawn as the line alone."""
     drawn = [trial for trial in trials if trial.number > 0]
     if drawn and all(map(is_number, (trial.options[option] for trial in drawn))):
         return [trial for trial in trials if is_number(trial.options[option])]
@@ -81,7 +81,7 @@ def _find_varied(search: Any) -> str:
 
 
 def _number_line(ax: Any, values: Sequence[Any], colors: Colors) -> NDArray[np.float64]:
-    """Places along x for values: numbers where they are, by their logarithm if they span much; others side by side."""
+    """Places along x for values: numbers at their values, on a log scale if they span much; others side by side."""
     if all(map(is_number, values)):
         places = np.array(values, np.float64)
         if places.min() > 0 and places.max() / places.min() >= 8:

@@ -1,4 +1,4 @@
-"""The look of pictures: colours, axes, titles, legends, numbers."""
+"""The style of pictures: colours, axes, titles, legends, numbers."""
 
 from typing import Any, Literal, NamedTuple
 
@@ -17,7 +17,7 @@ class Colors(NamedTuple):
     series: tuple[str, ...]
 
 
-# The series keep their order of lightness for readers who do not tell the hues apart.
+# The series are ordered by lightness, for readers who cannot distinguish the hues.
 THEMES = {
     "light": Colors(
         "#1b2430", "#5d6876", "#e3e7ec", "#ffffff", ("#1f5fd0", "#e0861a", "#168a6a", "#8a5bd1", "#c23b5a")
@@ -27,7 +27,7 @@ THEMES = {
 
 
 def shorten(text: str, width: int) -> str:
-    """A text of at most so many letters."""
+    """Shortens a text to a number of letters."""
     return text if len(text) <= width else f"{text[: width - 1].rstrip()}…"
 
 
@@ -54,7 +54,7 @@ def no_ticks() -> Any:
 
 
 def make_axes(ax: Any, theme: str, size: tuple[float, float]) -> tuple[Any, Colors]:
-    """The axes, or those of a new figure, as all pictures look; and the colours."""
+    """Returns the given axes, or those of a new figure, in the common style; and the colours."""
     check_choice("theme", theme, tuple(THEMES))
     colors = THEMES[theme]
     if ax is None:
@@ -79,7 +79,7 @@ def _load_pyplot() -> Any:
 
 
 def cycle_colors(colors: Colors, n: int) -> list[str]:
-    """A colour for each of n series: the theme's own, then those again, paler and then deeper."""
+    """A colour for each of n series: the theme's own, then the same ones paler and then darker."""
     rounds = ((0.0, colors.paper), (0.5, colors.paper), (0.45, colors.ink))
     shades = [_mix(color, other, share) for share, other in rounds for color in colors.series]
     return [shades[i % len(shades)] for i in range(n)]

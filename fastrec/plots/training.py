@@ -10,7 +10,7 @@ from fastrec.plots.style import Theme, add_legend, cycle_colors, make_axes, plai
 
 
 def learning_curve(source: Any, ax: Any = None, *, theme: Theme = "light") -> Any:
-    """The training loss after each epoch.
+    """Plots the training loss after each epoch.
 
     Parameters
     ----------

@@ -19,13 +19,13 @@ def user_panel(model: Any, user: Any, ax: Any = None, *, k: int = 10, history: i
     model
         A fitted recommender.
     user
-        The id of a user of the training data (a code, where the model was fitted on a matrix).
+        The id of a user of the training data (a code, if the model was fitted on a matrix).
     ax
         The matplotlib axes to draw on; None for a new figure.
     k
-        How many recommendations.
+        The number of recommendations.
     history
-        How many of the user's items, those with the greatest values first, then the most popular.
+        The number of the user's items: those with the largest values first, then the most popular.
     theme
         "light" or "dark".
 
@@ -69,7 +69,7 @@ def _list_titles(ax: Any, left: float, titles: Sequence[str], color: str, width:
 
 
 def _score_bars(ax: Any, left: float, scores: NDArray[np.float64], colors: Colors) -> None:
-    """Bars behind the titles, as long as the scores are beside the highest."""
+    """Draws bars behind the titles, with lengths relative to the highest score."""
     if not len(scores):
         return
     lengths = np.maximum(scores, 0) / max(scores.max(), 1e-12) * (1 - left)

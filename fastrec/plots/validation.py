@@ -9,14 +9,14 @@ from fastrec.validation import check_choice
 
 
 def validation_dots(validation: Any, metric: str | None = None, ax: Any = None, *, theme: Theme = "light") -> Any:
-    """Each split's mean as a dot and the mean over splits as a line, for each model.
+    """Plots each split's mean as a dot and the mean over splits as a line, for each model.
 
     Parameters
     ----------
     validation
-        What `fastrec.cross_validate` gave.
+        The result of `fastrec.cross_validate`.
     metric
-        Which; by default the first.
+        The name of the metric; by default the first.
     ax
         The matplotlib axes to draw on; None for a new figure.
     theme

@@ -1,4 +1,4 @@
-"""Differential privacy: what noise costs, the noise itself, and the budget that pays for it."""
+"""Differential privacy: the cost of noise, the noise itself, and the budget that pays for it."""
 
 from fastrec.privacy.accountant import compose, delta_of, epsilon_of, mu_of
 from fastrec.privacy.budget import Budget, BudgetSpentError

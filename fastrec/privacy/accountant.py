@@ -1,7 +1,7 @@
-"""The accountant: what Gaussian noise on sums over users costs, as epsilon and delta.
+"""The accountant: the cost of Gaussian noise on sums over users, as epsilon and delta.
 
 A release of sums to which one user adds a vector of length at most 1, with Gaussian noise of standard deviation σ, is
-μ-GDP with μ = 1/σ. Several releases together are as one with μ² the sum of theirs (Dong, Roth, Su 2022). Such a
+μ-GDP with μ = 1/σ. Several releases together are like one whose μ² is the sum of theirs (Dong, Roth, Su 2022). Such a
 mechanism is (ε, δ)-private for exactly
 
     δ(ε) = Φ(μ/2 - ε/μ) - exp(ε) Φ(-μ/2 - ε/μ)                                               (Balle, Wang 2018).
@@ -21,9 +21,7 @@ from fastrec.validation import check_number
 SAFETY = 1e-10
 SMALLEST_DELTA = 1e-300
 LARGEST_MU = 1e4
-NARROW = (
-    1e-3  # two arguments no farther apart have a difference by derivatives, since the values' own is mostly rounding
-)
+NARROW = 1e-3  # closer arguments get their difference from the derivative, since the values' own is mostly rounding
 
 
 def delta_of(mu: float, epsilon: float) -> float:
@@ -38,8 +36,8 @@ def delta_of(mu: float, epsilon: float) -> float:
         return 0.0
     low = epsilon / mu - mu / 2
     if low < -30:
-        return float(ndtr(-low))  # the other term takes away less than a double can tell
-    # Both terms have the factor exp(-low²/2) / 2, without which they differ by much more than by their rounding.
+        return float(ndtr(-low))  # the other term subtracts less than a double can represent
+    # Both terms contain the factor exp(-low²/2) / 2; without it their difference is far above their rounding.
     difference = _erfcx_difference(epsilon / mu / math.sqrt(2), mu / math.sqrt(8))
     return min(1.0, max(math.exp(-low * low / 2) / 2 * difference * (1 + SAFETY), SMALLEST_DELTA))
 
@@ -60,7 +58,7 @@ def _find_mu(epsilon: float, delta: float) -> float:
 
 
 def epsilon_of(mu: float, delta: float) -> float:
-    """The least epsilon of a μ-GDP mechanism at a delta, never below the exact one.
+    """The smallest epsilon of a μ-GDP mechanism at a delta, never below the exact one.
 
     >>> round(epsilon_of(0.2681, 1e-5), 3)
     1.0

@@ -1,4 +1,4 @@
-"""Lower bounds of what releases say about one user, from scores with the user in the data and without.
+"""Lower bounds of what releases reveal about one user, from scores with the user in the data and without.
 
 A score is any number that is made of a release alone. Who guesses "in" where it is above a threshold is right by chance
 alone where the release says nothing, and the more it may say, the more often:
@@ -16,11 +16,11 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import betaincinv, ndtri
 
 Doubles = NDArray[np.float64]
-FIRST = 0.2  # the share of the scores that thresholds are chosen by
+FIRST = 0.2  # the share of the scores that choose thresholds
 
 
 def bound_mu(inside: Doubles, outside: Doubles, confidence: float) -> float:
-    """A μ that the release's own is not below, but with a chance of 1 - confidence; 0 at least.
+    """Bounds the release's own μ from below, wrong with a chance of 1 - confidence; at least 0.
 
     Parameters
     ----------
@@ -43,9 +43,9 @@ def bound_mu(inside: Doubles, outside: Doubles, confidence: float) -> float:
 
 
 def bound_epsilon(inside: Doubles, outside: Doubles, delta: float, confidence: float) -> float:
-    """An ε that the release's own at this delta is not below, but with a chance of 1 - confidence; 0 at least.
+    """Bounds the release's own ε at this delta from below, wrong with a chance of 1 - confidence; at least 0.
 
-    It takes nothing for granted about the noise, and is far below `bound_mu` where that is right.
+    It assumes nothing about the noise, and is far below `bound_mu` if the assumption of that holds.
 
     Parameters
     ----------
@@ -81,7 +81,7 @@ def area_under_curve(inside: Doubles, outside: Doubles) -> float:
 
 
 def _split(scores: Doubles) -> tuple[Doubles, Doubles]:
-    """Splits releases into those that thresholds are chosen by, and those that are counted."""
+    """Splits releases into those that choose thresholds, and those that are counted."""
     first = max(1, int(FIRST * len(scores)))
     return scores[:first], scores[first:]
 
@@ -99,7 +99,7 @@ def _count_above(scores: Doubles, thresholds: Doubles) -> NDArray[np.intp]:
 
 def _epsilons(inside: Doubles, outside: Doubles, thresholds: Doubles, delta: float, confidence: float) -> Doubles:
     """Bounds by guesses "in" above each threshold, and by guesses "out" up to it, of shape (thresholds, 2)."""
-    each = (1 + confidence) / 2  # a bound of two chances holds where both do
+    each = (1 + confidence) / 2  # a bound of two chances holds if both hold
     above_in, above_out = _count_above(inside, thresholds), _count_above(outside, thresholds)
     right = np.stack([above_in, len(outside) - above_out], axis=1)
     wrong = np.stack([above_out, len(inside) - above_in], axis=1)

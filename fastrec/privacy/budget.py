@@ -1,4 +1,4 @@
-"""Budget: a file that all releases about one group of users are charged to."""
+"""Budget: a file to which all releases about one group of users are charged."""
 
 import contextlib
 import os
@@ -16,7 +16,7 @@ BUSY_SECONDS = 10.0
 
 
 class BudgetSpentError(ValueError):
-    """A release would cost more than the budget has left; it was not made."""
+    """An error: a release would cost more than the budget has left; it was not made."""
 
 
 class Budget:
@@ -78,7 +78,7 @@ class Budget:
 
     @contextlib.contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
-        """A transaction of one's own: no other process reads or writes meanwhile."""
+        """Opens an exclusive transaction: no other process reads or writes meanwhile."""
         connection = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None)
         with contextlib.closing(connection):
             try:
@@ -93,12 +93,12 @@ class Budget:
             connection.execute("COMMIT")
 
     def charge(self, mu: float, what: str) -> None:
-        """Takes a release of this μ from what is left.
+        """Charges a release of this μ to the budget.
 
         Raises
         ------
         BudgetSpentError
-            If there is not so much left; nothing is charged then.
+            If there is not enough left; nothing is charged then.
         """
         with self._open() as connection:
             charged = [spent for (spent,) in connection.execute("SELECT mu FROM charges")]
@@ -123,6 +123,6 @@ class Budget:
         return epsilon_of(compose(mu for _, mu in charges), self._gaussian_delta(len(charges)))
 
     def _gaussian_delta(self, charges: int) -> float:
-        """The delta without what the noise of so many fits takes, for its distance from a Gaussian."""
+        """The delta that remains after the part for the noise's distance from a Gaussian, for so many fits."""
         delta: float = self.delta - noise_delta(self.epsilon, charges * MOST_NUMBERS)
         return delta

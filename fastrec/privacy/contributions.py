@@ -21,9 +21,9 @@ from fastrec.parallel import balanced_cuts, run_pieces
 
 BELOW = 1 - 2.0**-40
 LARGEST_SUM = 2**51
-"""Whole numbers up to here are added up in float64 without rounding."""
+"""The limit below which float64 adds whole numbers exactly."""
 LARGEST_SCALE = 2**24
-"""Whole numbers up to here are float32 numbers."""
+"""The limit below which float32 represents whole numbers exactly."""
 PIECES = 64
 
 

@@ -36,12 +36,12 @@ from fastrec.kernels.gaussian import Numbers, place_numbers
 from fastrec.matrix.arrays import readonly
 
 Source: TypeAlias = Callable[[int], bytes]
-"""What gives so many random bytes: `os.urandom`, but in tests."""
+"""A function that returns so many random bytes: `os.urandom`, except in tests."""
 
-WIDTH, FACTOR = 4096, 1340  # σ of the small Gaussians, and what the second one is multiplied by
-REACH = 19 * WIDTH  # no small value is farther from 0
+WIDTH, FACTOR = 4096, 1340  # σ of the small Gaussians, and the factor of the second one
+REACH = 19 * WIDTH  # the largest distance of a small value from 0
 DIGITS, BITS = 320, 256  # of the numbers that the table is made of, and of those in it
-HEAD = 32  # bits that nearly always say which value it is
+HEAD = 32  # bits that nearly always decide the value
 
 SIGMA = WIDTH * math.hypot(1, FACTOR)
 """The standard deviation of the noise: 5.49e6 steps."""

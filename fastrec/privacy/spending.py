@@ -1,4 +1,4 @@
-"""Spending: what a fit may release for an epsilon and a delta, and what it has released."""
+"""Spending: the releases that a fit may make for an epsilon and a delta, and those that it has made."""
 
 import math
 import os
@@ -19,31 +19,31 @@ LARGEST_EPSILON = 100.0
 
 
 class NotPrivateWarning(UserWarning):
-    """The noise of a model can be repeated, since it came from a seed."""
+    """A warning: the noise of a model can be reproduced, since it came from a seed."""
 
 
 @dataclass
 class Spending:
-    """The releases of one fit: each takes its share of μ², and none is made without.
+    """The releases of one fit: each takes its share of μ², and no release is made without one.
 
     Parameters
     ----------
     epsilon, delta
-        What all releases together keep to. Neighbours differ by one user, all of whose events are there or not.
+        The limits of all releases together. Neighbours differ by one user, all of whose events are there or not.
     n_users
-        How many users there are, which is taken to be known.
+        The number of users, which counts as public.
     seed
-        None: noise comes from the system's cryptographic source. A number repeats it, for tests: such releases are not
-        private.
+        None: noise comes from the system's cryptographic source. A number makes it reproducible, for tests: such
+        releases are not private.
     budget
-        What is charged before anything is released; None if nobody counts.
+        The budget that is charged before anything is released; None charges no budget.
 
     Raises
     ------
     ValueError
         If delta is not below 1 / n_users: it would allow to publish a user as a whole.
     BudgetSpentError
-        If the budget has not so much left: nothing is released.
+        If the budget does not have enough left: nothing is released.
 
     Examples
     --------
@@ -82,7 +82,7 @@ class Spending:
             self.budget.charge(self.mu, f"epsilon {self.epsilon:g}, delta {self.delta:g}")
 
     def unit(self, share: float) -> int:
-        """The length in steps, at most, of what a user may add to the sums of a release with this share of μ²."""
+        """The maximum length, in steps, of a user's contribution to the sums of a release with this share of μ²."""
         wanted = int(EFFECTIVE_SIGMA * self.mu * math.sqrt(share))
         return min(wanted, LARGEST_SUM // max(1, self.n_users))
 
@@ -96,16 +96,16 @@ class Spending:
         Parameters
         ----------
         name
-            What they are.
+            The name of the sums.
         sums
             int64, in steps: to them, each user adds a vector whose Euclidean length is at most `unit`.
         unit
-            As `unit()` gives it for a share, or less.
+            The result of `unit()` for a share, or less.
 
         Raises
         ------
         RuntimeError
-            If all releases together would take more than there is.
+            If all releases together would exceed the limits.
         """
         released = [*self._released, (name, unit / EFFECTIVE_SIGMA, sums.size)]
         if compose(mu for _, mu, _ in released) > self.mu or sum(n for *_, n in released) > MOST_NUMBERS:

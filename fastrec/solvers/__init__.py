@@ -1,1 +1,1 @@
-"""Solvers over matrices and vectors, which know no recommender."""
+"""Solvers over matrices and vectors, independent of recommenders."""

@@ -21,23 +21,23 @@ from fastrec.matrix.code_matrix import CodeMatrix
 from fastrec.matrix.rows import shared_value
 from fastrec.parallel import balanced_cuts, run_pieces
 
-BLOCK = 1024  # rows that are multiplied at a time, so that a block and its product stay in the cache
-PIECES = 64  # pieces at most that a half epoch is dealt in: enough for any balance, few enough to cost nothing
-PIECE_COST = 10_000  # entries at least in each of them
-ROW_COST = 16  # what a row costs beside its entries, in entries
+BLOCK = 1024  # rows multiplied at a time, so that a block and its product stay in the cache
+PIECES = 64  # the maximum number of pieces of a half epoch: enough for any balance, few enough to cost nothing
+PIECE_COST = 10_000  # the minimum number of entries in a piece
+ROW_COST = 16  # the cost of a row besides its entries, in entries
 
 
 class Gathered(NamedTuple):
-    """The vectors of the other side as kernels read them, made once for all rows of a half epoch.
+    """The vectors of the other side in the form for kernels, made once for all rows of a half epoch.
 
     Parameters
     ----------
     vectors
         float32, or float16 as its bits in uint16, of shape (n, width), times `scale`.
     scale
-        A power of two, by which float16's range is used.
+        A power of two that fits the vectors to float16's range.
     eigenvalues
-        Of the Gramian of the vectors, without the scale, of shape (factors,), the largest first.
+        The eigenvalues of the vectors' Gramian, without the scale, of shape (factors,), the largest first.
     """
 
     vectors: NDArray[Any]
@@ -46,7 +46,7 @@ class Gathered(NamedTuple):
 
 
 class Objective(NamedTuple):
-    """The part of one side's rows in the objective: parts of it add up to the whole."""
+    """One side's part of the objective; the parts add up to the whole."""
 
     loss: float  # the sum over the rows, their own penalties included
     penalty: float  # the sum of these penalties alone
@@ -63,7 +63,7 @@ class Solver:
     steps, tolerance
         Conjugate-gradient steps at most, and the share of the squared residual at which a row is done.
     relaxation
-        How many times as far as its solution each row is moved.
+        The factor by which each row moves past its solution.
     n_jobs
         The number of threads.
     """
@@ -76,12 +76,12 @@ class Solver:
 
 
 class Side:
-    """One side's rows: their entries, the penalty of each, and how they are dealt to threads.
+    """One side's rows: their entries, their penalties, and their pieces for threads.
 
     Parameters
     ----------
     matrix
-        Its rows against the other side's columns.
+        The matrix, with this side's rows and the other side's columns.
     alpha, regularization, exponent
         As in `ImplicitALS`.
     """
@@ -101,7 +101,7 @@ class Side:
     def solve(self, solutions: Floats, gathered: Gathered, solver: Solver) -> Objective:
         """Moves each row of `solutions`, in place, towards its solution given the other side's vectors.
 
-        Both are in the eigenbasis of the Gramian of these vectors. Returns what the objective is after it.
+        Both are in the eigenbasis of these vectors' Gramian. Returns the objective after the step.
         """
         width = solutions.shape[1]
         equations = self._equations(gathered)
@@ -124,7 +124,7 @@ class Side:
         return Objective(float(losses.sum()), float(norms.sum()))
 
     def fold(self, vectors: Floats, eigenvalues: NDArray[np.float64], n_jobs: int) -> Floats:
-        """The solution of each row given the other side's `vectors`, as accurate as docs/explanation/ials.md says."""
+        """Solves each row given the other side's `vectors`, with the accuracy stated in docs/explanation/ials.md."""
         solutions = aligned_zeros(len(self.entries.indptr) - 1, vectors.shape[1])
         equations = self._equations(Gathered(vectors, 1.0, eigenvalues))
         width, flat = vectors.shape[1], solutions.reshape(-1)
@@ -139,7 +139,7 @@ class Side:
     def _equations(self, gathered: Gathered) -> Equations:
         """The common part of the rows' equations."""
         vectors, scale, eigenvalues = gathered
-        floor = max(float(eigenvalues[0]), 1e-30) * 1e-7  # below it a float32 Gramian says nothing
+        floor = max(float(eigenvalues[0]), 1e-30) * 1e-7  # smaller values of a float32 Gramian are rounding errors
         squared = (np.maximum(eigenvalues, floor) * scale**2).astype(np.float32)
         squared = np.concatenate([squared, np.ones(vectors.shape[1] - len(squared), np.float32)])
         penalties = self.penalties * np.float32(scale**2)
@@ -159,7 +159,7 @@ def block_cuts(n: int) -> NDArray[np.int64]:
 
 
 def sum_gramian(factors: Floats) -> NDArray[np.float64]:
-    """YᵀY of one piece, summed in float64 over blocks of 1024 rows, one after the other."""
+    """The Gramian YᵀY of one piece, summed in float64 over blocks of 1024 rows, one after the other."""
     total = np.zeros((factors.shape[1], factors.shape[1]))
     for first in range(0, len(factors), BLOCK):
         block = factors[first : first + BLOCK]
@@ -168,7 +168,9 @@ def sum_gramian(factors: Floats) -> NDArray[np.float64]:
 
 
 def gramian(factors: Floats, n_jobs: int) -> NDArray[np.float64]:
-    """YᵀY: the sum of its pieces in their order, so that it depends neither on `n_jobs` nor on who summed a piece."""
+    """The Gramian YᵀY, summed over pieces in their order, so that it depends neither on `n_jobs` nor on who summed
+    a piece.
+    """
     pieces = itertools.pairwise(block_cuts(len(factors)))
     parts = run_pieces(lambda piece: sum_gramian(factors[slice(*piece)]), pieces, n_jobs)
     return np.add.reduce(parts)  # type: ignore[no-any-return]
@@ -177,7 +179,7 @@ def gramian(factors: Floats, n_jobs: int) -> NDArray[np.float64]:
 def start_rows(rows: Floats, factors: int, seed: list[int], first: int = 0) -> None:
     """Fills the first columns of rows with normal numbers of variance 0.01 / factors; each 1024 rows have a seed.
 
-    `first` is the place of the rows among all, a multiple of 1024: who fills a part has what filling all would give.
+    `first` is the place of the rows among all, a multiple of 1024: filling a part gives the same as filling all.
     """
     for start in range(0, len(rows), BLOCK):
         block = rows[start : start + BLOCK]
@@ -187,9 +189,9 @@ def start_rows(rows: Floats, factors: int, seed: list[int], first: int = 0) -> N
 
 
 def eigenbasis(matrix: NDArray[np.float64], factors: int) -> tuple[NDArray[np.float64], Floats]:
-    """Eigenvalues, the largest first, of shape (factors,), and eigenvectors of the part of a Gramian that is in use.
+    """Returns the eigenvalues, the largest first, of shape (factors,), and eigenvectors of the used part of a Gramian.
 
-    The eigenvectors are of the Gramian's own shape: columns beyond the factors are zero.
+    The eigenvectors have the Gramian's shape: columns beyond the factors are zero.
     """
     if not np.isfinite(matrix).all():
         raise FloatingPointError("the factors are not finite: stronger regularization or smaller values may help")

@@ -1,4 +1,4 @@
-"""The values of iALS's options where they are "auto": numbers that follow from the size of the data alone."""
+"""The values of iALS's "auto" options: numbers that follow from the size of the data alone."""
 
 import math
 from typing import Any, NamedTuple
@@ -8,27 +8,27 @@ import numpy as np
 from fastrec.matrix.cells import count_codes
 from fastrec.matrix.code_matrix import CodeMatrix
 
-# The weight of all feedback against the weight of all cells: good on data of 0.04 to 6 per cent density, where no fixed
-# alpha is (docs/explanation/ials.md).
+# The weight of all feedback relative to that of all cells. It works for densities of 0.04 to 6 per cent, for which no
+# fixed alpha does (docs/explanation/ials.md).
 WEIGHT = 0.1
-# The penalty in units of the one at which nothing is learned from data that is noise alone, at that weight; and how it
-# falls, in these units, with more of it.
+# The penalty at that weight, in units of the one that learns nothing from pure noise; and its decrease with more
+# weight.
 NOISE, FALL = 0.55, 0.4
-# Factors for the square root of the number of items or of users, whichever is less; a multiple of the kernels' vectors.
+# The factors per square root of the smaller side; a multiple of the kernels' vectors.
 BREADTH, STEP, MOST = 5.0, 16, 128
 
 
 class DataSize(NamedTuple):
-    """The numbers of a matrix that settings follow from.
+    """The numbers of a matrix that determine settings.
 
     Parameters
     ----------
     shape
         Users and items.
     met
-        Those of them that have events.
+        The numbers of users and items with events.
     entries, total
-        How many cells have feedback, and the sum of its values.
+        The number of cells with feedback, and the sum of their values.
     """
 
     shape: tuple[int, int]
@@ -38,14 +38,14 @@ class DataSize(NamedTuple):
 
     @classmethod
     def of(cls, matrix: CodeMatrix) -> "DataSize":
-        """Those of a matrix."""
+        """Returns the numbers of a matrix."""
         users = int(np.count_nonzero(np.diff(matrix.indptr)))
         items = int(np.count_nonzero(count_codes(matrix.indices, matrix.shape[1])))
         return cls(matrix.shape, (users, items), matrix.nnz, float(matrix.data.sum(dtype=np.float64)))
 
 
 def choose_factors(size: DataSize) -> int:
-    """As many as data of such a size lets one learn; too many do little harm where the penalty suits the noise.
+    """Chooses as many factors as data of such a size support; too many do little harm if the penalty suits the noise.
 
     >>> [choose_factors(DataSize(shape, shape, 1, 1)) for shape in ((900, 20), (40_000, 300), (5000, 9000))]
     [16, 80, 128]
@@ -54,21 +54,21 @@ def choose_factors(size: DataSize) -> int:
 
 
 def choose_alpha(size: DataSize) -> float:
-    """The alpha with which all feedback together weighs `WEIGHT` of all cells."""
+    """Chooses the alpha with which all feedback together weighs `WEIGHT` of all cells."""
     return WEIGHT * size.shape[0] * size.shape[1] / size.total if size.total > 0 else 1.0
 
 
 def choose_regularization(size: DataSize, alpha: float, exponent: float) -> float:
-    """The penalty that holds noise down and lets through what users have in common.
+    """Chooses the penalty that suppresses noise and keeps what users have in common.
 
     At the first step, factors of zero, the loss pulls along the singular vectors of (1 + alpha) R, and the penalty
     holds back those whose singular value is below it, times √(weights of a row · weights of a column). The largest
     singular value of noise, as many entries at random places, is about √(entries of a row) + √(entries of a column).
-    So a share of what balances the two is taken. With alpha of "auto" it is, n being the mean number of entries,
+    So the penalty is a share of the one that balances the two. With alpha="auto" and n the mean number of entries it is
 
         NOISE · (density + WEIGHT) / (1 + WEIGHT) · (n_users^(-1/2) + n_items^(-1/2)):
 
-    short histories ask for a stronger penalty.
+    short histories need a stronger penalty.
     """
     if not size.entries:
         return 0.01
@@ -82,7 +82,7 @@ def choose_regularization(size: DataSize, alpha: float, exponent: float) -> floa
 
 
 class Settings(NamedTuple):
-    """The numbers that a model learns by."""
+    """The numbers that a model learns with."""
 
     factors: int
     alpha: float
@@ -90,7 +90,7 @@ class Settings(NamedTuple):
 
     @classmethod
     def of(cls, model: Any, size: DataSize) -> "Settings":
-        """The options of a model, those of "auto" by the size of its data."""
+        """Returns the options of a model, with "auto" chosen by the size of its data."""
         factors = choose_factors(size) if model.factors == "auto" else int(model.factors)
         alpha = choose_alpha(size) if model.alpha == "auto" else float(model.alpha)
         if model.regularization == "auto":

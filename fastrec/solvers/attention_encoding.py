@@ -1,4 +1,4 @@
-"""A trained transformer that answers: vectors of histories."""
+"""Answers of a trained transformer: vectors of histories."""
 
 import math
 
@@ -10,11 +10,11 @@ from fastrec.matrix.sequences import Sequences
 from fastrec.parallel import balanced_cuts, run_pieces
 from fastrec.solvers.attention_layout import AttentionLayout
 
-WORTH = 1024  # events that a thread is worth
+WORTH = 1024  # events that pay for a thread
 
 
 def encode(layout: AttentionLayout, weights: Floats, items: Floats, sequences: Sequences, n_jobs: int) -> Floats:
-    """The vector after the newest event of each sequence, of shape (n, factors); zeros of an empty one.
+    """Encodes each sequence as the vector after its newest event, of shape (n, factors); zeros for an empty one.
 
     Parameters
     ----------
@@ -23,9 +23,9 @@ def encode(layout: AttentionLayout, weights: Floats, items: Floats, sequences: S
     items
         The items' vectors, without padding, of shape (n_items, factors).
     sequences
-        n of them; of longer ones than the layout's, the newest events count.
+        n sequences; of longer ones than the layout's, the newest events count.
     n_jobs
-        Threads. A vector is the same for any number of them, and whatever other sequences there are.
+        Threads. A vector does not depend on their number, nor on the other sequences.
     """
     lengths = np.minimum(np.diff(sequences.starts), layout.length)
     rows = np.flatnonzero(lengths)

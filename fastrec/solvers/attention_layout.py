@@ -1,4 +1,4 @@
-"""The layout of a causal transformer's parameters, padded as kernels want them."""
+"""The layout of a causal transformer's parameters, padded for kernels."""
 
 import math
 from collections.abc import Iterator
@@ -13,8 +13,8 @@ from fastrec.kernels.layers import transpose_kernels
 from fastrec.kernels.transformer import Passing, Transformer
 from fastrec.matrix.arrays import Floats, readonly
 
-# Events that go through the network together, where one sequence alone is no longer: what they need is to stay in a
-# core's own cache. A network that does not stay there itself is read once for more of them.
+# The events that pass the network together, unless a single sequence is longer: their buffers must stay in a core's own
+# cache. A network that does not fit there itself is read once for more events.
 ROOM, MORE_ROOM = 128, 512
 CACHED = 1 << 17  # parameters
 
@@ -28,13 +28,13 @@ class AttentionLayout:
     factors
         The width of the vectors.
     blocks
-        How many blocks; 0 is a weighted mean.
+        The number of blocks; 0 is a weighted mean.
     heads
-        How many heads each block has; `factors` is cut into so many, the width rounded up.
+        The number of heads of each block; `factors` is cut into so many parts, the width rounded up.
     hidden
         The width of the hidden layers.
     length
-        The most events of a sequence.
+        The maximum number of events of a sequence.
 
     Examples
     --------
@@ -76,7 +76,7 @@ class AttentionLayout:
 
     @property
     def gain(self) -> int:
-        """The place of what the network's output is multiplied by."""
+        """The place of the gain, the factor of the network's output."""
         return max(1, self.blocks) * self.block_size
 
     @property
@@ -99,7 +99,7 @@ class AttentionLayout:
                 at += inputs * outputs
 
     def start(self, rng: np.random.Generator) -> Floats:
-        """Parameters to begin from: matrices keep the size of what goes through them, biases 0, the gain 1."""
+        """The initial parameters: matrices that preserve the size of their inputs, biases 0, the gain 1."""
         flat = np.zeros(self.size, np.float32)
         for inputs, outputs, at, rows, columns in self.matrices():
             drawn = rng.standard_normal((len(rows), len(columns)), np.float32) / np.float32(math.sqrt(len(rows)))
@@ -108,7 +108,9 @@ class AttentionLayout:
         return flat
 
     def network(self, weights: Floats, transposed: Floats | None = None) -> Transformer:
-        """The network with these parameters, as kernels see it; `transposed` is for the way back, see `transpose`."""
+        """The network with these parameters in the form for kernels; `transposed` serves the backward pass, see
+        `transpose`.
+        """
         heads, factors = (self.heads, -(-self.factors // self.heads)) if self.blocks else (1, self.factors)
         shape = Heads(heads, self.inner // heads, np.float32(1 / math.sqrt(factors)), self.span)
         return Transformer(

@@ -21,21 +21,21 @@ from fastrec.solvers.network_training import PIECES, Embedding, make_step_tables
 
 Run = Callable[[Sequence[Callable[[], Any]]], list[Any]]
 
-WORTH = 256  # events that a piece of a step has at least
+WORTH = 256  # the minimum number of events in a piece of a step
 SPREAD = 0.05  # the standard deviation of the first vectors
 
 
 class ItemDraws:
-    """Items drawn for a step, each as often as a power of its count says.
+    """Items drawn for a step, in proportion to a power of their counts.
 
     Parameters
     ----------
     counts
-        How often each item is met, of shape (n_items,).
+        The count of each item, of shape (n_items,).
     n
-        How many are drawn; where that is no less than the items, all are taken, once each.
+        The number of draws; if it is not less than the number of items, each item is taken once.
     power
-        0: all items alike; 1: as often as they are met.
+        0 draws uniformly; 1 in proportion to the counts.
     """
 
     def __init__(self, counts: NDArray[np.int64], n: int, power: float) -> None:
@@ -48,11 +48,11 @@ class ItemDraws:
 
     @property
     def most(self) -> int:
-        """The most different items of a step."""
+        """The maximum number of different items of a step."""
         return min(self.n, len(self.known))
 
     def draw(self, rng: np.random.Generator) -> tuple[Codes, Floats]:
-        """Codes, ascending, and what is to be subtracted from the logits of each."""
+        """Draws codes, ascending; returns them with the corrections that are subtracted from their logits."""
         if self.all:
             return self.known, np.zeros(len(self.known), np.float32)
         places = np.minimum(np.searchsorted(self.bounds, rng.random(self.n), side="right"), len(self.known) - 1)
@@ -68,17 +68,17 @@ class AttentionTrainer:
     layout
         The network.
     n_items
-        How many items there are.
+        The number of items.
     draws
-        What a step's candidates are drawn from.
+        The distribution of a step's candidates.
     learning_rate, decay
-        Adam's, and the decoupled decay of weights.
+        The learning rate of Adam, and the decoupled weight decay.
     dropout
-        The share of numbers that are left out of the items' vectors, and of what each layer adds.
+        The share of numbers set to 0 in the items' vectors, and in the outputs of layers.
     most
-        The most events of a step.
+        The maximum number of events of a step.
     rng
-        What first parameters, candidates and dropout are drawn from.
+        The generator of first parameters, candidates and dropout.
     run
         Runs functions, one after the other or at the same time: see `network_training.runner`.
     """
@@ -105,17 +105,17 @@ class AttentionTrainer:
         self.steps = 0
 
     def begin_from(self, vectors: Floats, weights: Floats) -> None:
-        """Takes over the vectors of the first items, but for those of zeros, and the parameters."""
+        """Takes over the nonzero vectors of the first items, and the parameters."""
         known = np.flatnonzero(vectors.any(axis=1))
         self.items.values.reshape(-1, self.layout.width)[known, : self.layout.factors] = vectors[known]
         self.weights[:] = weights
 
     def set_rate(self, learning_rate: float) -> None:
-        """Goes on with another learning rate."""
+        """Continues with another learning rate."""
         self.tables = make_step_tables(learning_rate, self.decay)
 
     def run_epoch(self, dealt: Sequence[Steps]) -> float:
-        """Learns from all of these; returns the mean loss of an event."""
+        """Learns from all windows once; returns the mean loss of an event."""
         total = 0.0
         for steps in dealt:
             total += self.step(steps)
@@ -135,7 +135,7 @@ class AttentionTrainer:
         codes, corrections = self.draws.draw(self.rng)
         pieces = max(1, min(PIECES, n // WORTH))
         cuts = balanced_cuts(np.diff(steps.starts), pieces)
-        padded = np.pad(codes, (0, -len(codes) % LANES), "edge")  # what is added has no slope
+        padded = np.pad(codes, (0, -len(codes) % LANES), "edge")  # the padding has no gradient
         self.items.prepare(np.concatenate([steps.items, steps.targets, *[padded] * pieces]), step, tables)
         self.layout.transpose(self.weights, self.transposed)
         candidates = self._gather(codes, corrections)
@@ -176,9 +176,10 @@ class AttentionTrainer:
 def cut_windows(
     sequences: Sequences, length: int, rng: np.random.Generator
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Windows in which every event but the first of a sequence is once what comes next: first inputs, and how many.
+    """Cuts windows in which every event of a sequence except the first is once the next item: first inputs, and
+    lengths.
 
-    Where a sequence is longer than `length`, its cuts begin at a random event.
+    If a sequence is longer than `length`, its cuts begin at a random event.
     """
     inputs = np.maximum(np.diff(sequences.starts) - 1, 0)
     long = inputs > length

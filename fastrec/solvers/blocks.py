@@ -1,8 +1,8 @@
 """Epochs of stochastic gradients that are parallel, and the same for any number of threads.
 
-Users and items are assigned to blocks anew each epoch. In step s, block a of the users meets block (a + s) of the
-items: tasks that share neither a user nor an item run side by side, each with a seed and negatives of its own. What
-comes out depends on the seeds and on the number of blocks, which the size of the data alone decides.
+Each epoch assigns users and items to blocks. In step s, block a of the users meets block (a + s) of the items: tasks
+without a common user or item run side by side, each with its own seed and negatives. The result depends on the seeds
+and on the number of blocks, which follows from the size of the data alone.
 """
 
 from collections.abc import Callable
@@ -19,12 +19,12 @@ from fastrec.matrix.code_matrix import CodeMatrix
 from fastrec.parallel import balanced_cuts, run_pieces
 
 BLOCKS = 8
-BLOCK_ROWS = 32  # users and items in a block at least: with fewer there is nothing to draw negatives from
+BLOCK_ROWS = 32  # the minimum number of users and items in a block: fewer leave nothing to draw negatives from
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One task: samples from `first` to `last`, all its items in `pool`, as often as they are to be drawn."""
+    """One task: samples from `first` to `last`, and in `pool` its items, as often as they are to be drawn."""
 
     samples: Samples
     first: int
@@ -42,9 +42,9 @@ class Cells:
     samples
         All of them.
     starts
-        Where each cell begins, int64 of shape (n² + 1,).
+        The start of each cell, int64 of shape (n² + 1,).
     pools
-        For each of the n blocks of items, what negatives are drawn from.
+        The pool of negatives of each of the n blocks of items.
     """
 
     samples: Samples
@@ -58,7 +58,7 @@ class Cells:
         n_jobs: int,
         after: Callable[[], None] | None = None,
     ) -> tuple[float, int]:
-        """Runs `task` on every cell, and `after` after each step; returns the sums of what tasks return."""
+        """Runs `task` on every cell, and `after` after each step; returns the sums of the tasks' results."""
         blocks = len(self.pools)
         seeds = rng.integers(0, 2**63, (blocks, blocks)).astype(np.uint64)
         loss, count = 0.0, 0
@@ -77,7 +77,7 @@ class Cells:
 
 
 def count_blocks(*sizes: int) -> int:
-    """The number of blocks that sides of these sizes are divided into."""
+    """The number of blocks of sides of these sizes."""
     return max(1, min(BLOCKS, *(size // BLOCK_ROWS for size in sizes)))
 
 
@@ -99,11 +99,11 @@ class BlockSchedule:
     Parameters
     ----------
     matrix
-        Of shape (n_users, n_items).
+        The matrix, of shape (n_users, n_items).
     weights
         A weight for each entry, of shape (nnz,), or one for all, of shape (1,).
     copies
-        How often each item is in the pool that negatives are drawn from, of shape (n_items,).
+        The number of copies of each item in the pool of negatives, of shape (n_items,).
     n_jobs
         Threads.
     """
@@ -125,7 +125,9 @@ class BlockSchedule:
     def run_epoch(
         self, rng: np.random.Generator, task: Callable[[Cell], tuple[float, int]], after: Callable[[], None] | None
     ) -> tuple[float, int]:
-        """Assign, then run `task` on every cell, and `after` after each step; returns the sums of what tasks return."""
+        """Assigns cells, then runs `task` on each, and `after` after each step; returns the sums of the tasks'
+        results.
+        """
         return self._assign_entries(rng).run(rng, task, self.n_jobs, after)
 
     def _assign_entries(self, rng: np.random.Generator) -> Cells:

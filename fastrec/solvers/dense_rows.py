@@ -1,4 +1,4 @@
-"""Rows of sparse weights that are made dense when they are first asked for."""
+"""Rows of sparse weights that are made dense on first use."""
 
 import threading
 
@@ -9,14 +9,14 @@ from fastrec.kernels.neighbors import fill_dense_rows
 from fastrec.kernels.sparse import Entries
 from fastrec.matrix.arrays import Codes, Floats, readonly
 
-# So many rows there is room for at first.
+# the initial number of rows with memory
 FIRST = 64
 
 
 class DenseRows:
-    """Sparse weights, of which those rows are dense that somebody has asked for; the others take no memory.
+    """Sparse weights, whose used rows are also kept dense; the others take no further memory.
 
-    Rows that have been made stay as they are: who has got them reads them while others are made.
+    Existing dense rows never change: threads read them while others are made.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ class DenseRows:
         self._places = np.full(n, -1)
 
     def of(self, histories: Entries) -> tuple[Entries, Floats]:
-        """Histories that ask for rows by their places among the dense ones in place of codes; and these, (m, width)."""
+        """Histories with places among the dense rows in place of codes; and these rows, (m, width)."""
         found = np.empty(len(histories.indices), np.int32)
         with self._lock:
             used = self._fill(histories, found)
@@ -54,7 +54,7 @@ class DenseRows:
             return histories._replace(indices=readonly(found)), readonly(self._rows)
 
     def _grow(self, least: int) -> None:
-        """Makes room for so many rows. For all of them at once, memory would be taken of pages that nobody reads."""
+        """Allocates memory for so many rows; for all rows at once, unused pages would be touched, too."""
         more = np.empty((min(len(self._places), max(2 * len(self._rows), least)), self._rows.shape[1]), np.float32)
         more[: len(self._rows)] = self._rows
         self._rows = more

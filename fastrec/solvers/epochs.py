@@ -21,20 +21,20 @@ from fastrec.retrieval.select import select_topk
 
 Callback = Callable[[int, float, float], bool | None]
 
-# As many rows at most are ranked to validate an epoch.
+# The maximum number of rows ranked to validate an epoch.
 VALIDATION_ROWS = 10_000
 
 
 @dataclass
 class EpochLoop:
-    """Epochs one after the other, until enough of them are done.
+    """The loop of epochs, until a condition ends it.
 
     Parameters
     ----------
     name
-        The estimator's.
+        The name of the estimator.
     iterations
-        Epochs at most.
+        The maximum number of epochs.
     tol, patience
         Without validation, stop when an epoch lowers the loss by less than this share of it; with it, when no epoch
         has been better than the best by more than `tol` for `patience` epochs.
@@ -43,9 +43,9 @@ class EpochLoop:
     verbose
         Whether to show progress.
     advice
-        What may help when the loss is no longer finite.
+        Advice for a loss that is no longer finite.
     measure
-        What validation measures: "NDCG@10", or "RMSE", of which less is better.
+        The measure of validation: "NDCG@10", or "RMSE", for which less is better.
     """
 
     name: str
@@ -61,13 +61,13 @@ class EpochLoop:
 
     @classmethod
     def of(cls, model: Any, advice: str, measure: str = "NDCG@10") -> Self:
-        """The loop that a model's options ask for."""
+        """Makes the loop that a model's options ask for."""
         patience = getattr(model, "n_iter_no_change", 1)
         shown = bool(model.verbose)
         return cls(type(model).__name__, model.iterations, model.tol, patience, model.callback, shown, advice, measure)
 
     def record(self, model: Any) -> None:
-        """Tells the model how it went: its curves, and how many epochs were run."""
+        """Records the curves and the number of epochs in the model."""
         model.loss_curve_ = np.array(self.losses)
         model.n_iter_ = len(self.losses)
         if hasattr(model, "validation_fraction"):
@@ -119,21 +119,21 @@ class EpochLoop:
 
 
 def seed_of(random_state: Any) -> int:
-    """A seed for NumPy's generators from scikit-learn's `random_state`."""
+    """Returns a seed for NumPy's generators from scikit-learn's `random_state`."""
     return int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
 
 
 def update_seed(model: Any) -> list[int]:
-    """The seed of an update: `random_state`, where that is a number, and how many entries the model has taken in.
+    """Returns the seed of an update: `random_state`, if that is a number, with the number of entries of the model.
 
-    Nothing in it is drawn, so that who repeats the updates of a model repeats their steps.
+    It is not random, so that a replay of a model's updates repeats their steps.
     """
     given = model.random_state
     return [int(given) if isinstance(given, Integral) else 0, int(model.seen_.nnz)]
 
 
 def hold_out(matrix: CodeMatrix, hidden: CodeMatrix | None, fraction: float) -> tuple[CodeMatrix, CodeMatrix | None]:
-    """Splits off the rows to validate on: `hidden` where it is given, else a fraction of each row, else None."""
+    """Splits off the rows to validate on: the given `hidden`, or a fraction of each row; None without validation."""
     if hidden is not None:
         if hidden.shape != matrix.shape:
             raise ValueError(f"X_val must be of the shape of X, {matrix.shape}, got {hidden.shape}")
@@ -152,7 +152,7 @@ def validation_ndcg(
 ) -> float:
     """The mean NDCG@10 over rows with hidden items, at most `most` of them, evenly spread.
 
-    `score` gives all items' scores for some rows; `at_once` is how many it is asked for at a time.
+    `score` returns all items' scores for some rows; `at_once` is the number of rows in a call.
     """
     rows = spread_evenly(np.flatnonzero(np.diff(hidden.indptr)), most)
     total = 0.0
@@ -164,7 +164,7 @@ def validation_ndcg(
 
 
 def validate_in_batches(score: Callable[[NDArray[np.int64]], Floats], trained: CodeMatrix, hidden: CodeMatrix) -> float:
-    """`validation_ndcg` for scores that cost a network each: four million pairs at most, a million at a time."""
+    """Runs `validation_ndcg` for expensive scores of a network: at most four million pairs, a million at a time."""
     n_items = hidden.shape[1]
     return validation_ndcg(score, trained, hidden, max(100, 4_000_000 // n_items), max(1, 1_000_000 // n_items))
 

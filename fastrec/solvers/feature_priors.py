@@ -1,7 +1,7 @@
-"""Rows that are drawn to what their features say, while they are learned by stochastic gradients.
+"""Rows that penalties draw towards the vectors of their features, during training by stochastic gradients.
 
-A row is the sum of its features' vectors and one of its own (Kula 2015). Gradients move the sum, the penalty draws it
-half the way to the features' part; after each epoch that part is fitted to the rows anew, which needs no learning rate.
+A row is the sum of its features' vectors and one of its own (Kula 2015). Gradients move the sum, and the penalty draws
+it half-way to the features' part. After each epoch that part is fitted to the rows again, which needs no learning rate.
 """
 
 import numpy as np
@@ -10,15 +10,17 @@ from fastrec.kernels.sgd_steps import Parameters
 from fastrec.matrix.arrays import Floats
 from fastrec.solvers.ridge import FeatureRidge
 
-FOLLOWING = 5  # steps of conjugate gradients after each epoch, by which features' vectors follow the rows
+FOLLOWING = 5  # steps of conjugate gradients after each epoch, with which features' vectors follow the rows
 
-# How far towards what features say the penalty draws, from zero: half the way predicts items without events best, and
-# those with few as well as any (docs/explanation/sgd.md).
+# The fraction of the way from zero to the features' part at which the penalty is centred. Half the way predicts items
+# without events best, and those with few events as well as any other (docs/explanation/sgd.md).
 DRAW = np.float32(0.5)
 
 
 def draw_rows(side: Parameters, spread: Floats, factors: int) -> None:
-    """Lets the penalty draw a side's rows to what its features say, of shape (n, factors), or one more with biases."""
+    """Makes the penalty draw a side's rows towards their features' part, of shape (n, factors), or one more with
+    biases.
+    """
     assert side.priors is not None
     side.priors.reshape(len(side.counts), -1)[:, :factors] = DRAW * spread[:, :factors]
     if side.bias_priors is not None:
@@ -26,12 +28,12 @@ def draw_rows(side: Parameters, spread: Floats, factors: int) -> None:
 
 
 class FeaturePrior:
-    """One side that has features: what they make of its rows is where the penalty draws these.
+    """One side with features: the penalty draws its rows towards the features' part.
 
     Parameters
     ----------
     side
-        Its parameters, with priors of its rows.
+        The side's parameters, with priors of its rows.
     ridge
         The regression on its features.
     factors
@@ -48,7 +50,7 @@ class FeaturePrior:
         self.maps: Floats | None = None
 
     def follow(self) -> None:
-        """Moves priors to where the rows are; rows that cannot stray, or have no events, go with them."""
+        """Fits the priors to the rows; rows that cannot stray, or have no events, move with them."""
         if self.identity:
             spread, self.maps = self.ridge.predict_apart(self._vectors(), self.maps, FOLLOWING)
             self._move(spread)
@@ -56,7 +58,7 @@ class FeaturePrior:
             self.settle()
 
     def settle(self) -> Floats:
-        """The map of all rows; those that cannot stray, or have no events, are where it says."""
+        """Returns the map of all rows, and sets those that cannot stray, or have no events, to its values."""
         mapping = self.ridge.fit(self._vectors())
         self._move(self.ridge.spread(mapping))
         return mapping

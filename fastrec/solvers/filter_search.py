@@ -1,4 +1,4 @@
-"""The best items of a linear filter over a graph, without the scores of all the others."""
+"""The best items of a linear filter over a graph, without the scores of all other items."""
 
 from typing import Any
 
@@ -18,11 +18,11 @@ from fastrec.parallel import run_pieces
 from fastrec.solvers.neighbors import rows_of
 
 LARGEST = 1e15  # of an item's degree times the norm of its vector: beyond it bounds might not be finite
-ROWS_AT_ONCE = 4096  # items that are rounded at a time
+ROWS_AT_ONCE = 4096  # items rounded at a time
 PIECE = 256  # users that a thread answers at a time
-GROUP = 64  # users that pass over a panel while it is in the cache
-ROOM = 2048  # candidates of a user at a time, and sixteen times as many as are wanted
-SEEDS = 40  # items beside those wanted that give the first limit
+GROUP = 64  # users that read a panel while it is in the cache
+ROOM = 2048  # candidates of a user at a time, and at least sixteen times k
+SEEDS = 40  # items beyond k that give the first limit
 NUMBERS = 4 * PART  # in a part
 
 
@@ -32,11 +32,11 @@ class FilterSearch:
     Parameters
     ----------
     rows, columns
-        The graph: weights of users × items, and the same turned over.
+        The graph: weights of users × items, and their transpose.
     vectors
         V, of shape (n_items, factors).
     degrees
-        Of shape (n_items,), at least 0.
+        The degrees, of shape (n_items,), at least 0.
     """
 
     def __init__(self, rows: CodeMatrix, columns: CodeMatrix, vectors: Floats, degrees: Floats) -> None:
@@ -53,9 +53,9 @@ class FilterSearch:
         self._is_bounded = bool(np.max(norms, initial=1) * np.max(degrees, initial=0) < LARGEST)
 
     def is_worth(self, signals: CodeMatrix) -> bool:
-        """Tells whether a search takes less time than the scores of all items, made for 16 users at a time.
+        """Tells whether a search takes less time than all scores, computed for 16 users at a time.
 
-        A number that one user touches takes five times as long as one of 16 in a register.
+        A number of one user takes five times as long as one of 16 in a register.
         """
         n_items, width = self.vectors.shape
         dense = 0.4 * len(self._users.indices) + 0.03 * n_items * width
@@ -66,26 +66,26 @@ class FilterSearch:
     def search(
         self, signals: CodeMatrix, coordinates: Floats, k: int, filters: Filter, n_jobs: int
     ) -> tuple[Codes, Floats, bool]:
-        """Codes and scores of the best k of each, of shape (n, k), as a selection from all scores has them.
+        """Finds the codes and scores of the best k items of each user, of shape (n, k), as selected from all scores.
 
         Parameters
         ----------
         signals
             Histories over items, divided by their degrees, of shape (n, n_items).
         coordinates
-            Their c, of shape (n, factors).
+            The coordinates c of the histories, of shape (n, factors).
         k
             Less than a quarter of the items.
         filters
-            The items that each may be given, by masks and by what is left out.
+            The allowed items of each user, by masks and exclusions.
         n_jobs
             The number of threads.
 
         Returns
         -------
         codes, scores, found
-            `found` is False where some users could not be answered: their first code is -1, as of those to whom
-            nothing is left.
+            `found` is False if some users could not be answered: their first code is -1, as for users without any item
+            left.
         """
         n = signals.shape[0]
         codes, scores = np.empty((n, k), np.int32), np.empty((n, k), np.float32)
@@ -109,12 +109,12 @@ def _entries(indptr: NDArray[Any], indices: Codes, data: Floats) -> Entries:
 
 
 def _slack(factors: int) -> float:
-    """The part of its size that rounding to float32 may change a sum of so many products by, and a few steps more."""
+    """The relative error of rounding a sum of so many products to float32, with a few further steps."""
     return (factors + 32) * 2.0**-23
 
 
 def _tails(vectors: NDArray[np.float64]) -> Floats:
-    """The norm of what is ahead of each part of a row, rounded up; of shape (n, parts)."""
+    """The norm of the rest of a row after each part, rounded up; of shape (n, parts)."""
     starts = range(0, max(1, vectors.shape[1]), NUMBERS)
     squares = np.stack([np.square(vectors[:, start : start + NUMBERS]).sum(axis=1) for start in starts], axis=1)
     ahead = np.cumsum(squares[:, ::-1], axis=1)[:, ::-1]
@@ -122,7 +122,7 @@ def _tails(vectors: NDArray[np.float64]) -> Floats:
 
 
 def _round_rows(rows: Floats, width: int, levels: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Rows as integers within ±levels, of shape (n, 4 · width), and each one's step."""
+    """Rounds rows to integers within ±levels, of shape (n, 4 · width); returns them with each row's step."""
     step = np.abs(rows).max(axis=1, initial=0).astype(np.float32).astype(np.float64) / levels
     step = step.astype(np.float32).astype(np.float64)
     whole = np.zeros((len(rows), 4 * width))
@@ -135,7 +135,7 @@ def _errors(rows: Floats, whole: NDArray[np.float64], step: NDArray[np.float64])
 
 
 def _width(factors: int) -> int:
-    """Words of four bytes, a multiple of four of them."""
+    """The number of words of four bytes, a multiple of four."""
     return padded_width(max(factors, 1)) // 4
 
 

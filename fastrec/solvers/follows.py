@@ -1,4 +1,4 @@
-"""The items that follow each item in sequences, and those before it, as a sparse matrix from item to item."""
+"""The items that follow each item in sequences, and those before it, as a sparse item-to-item matrix."""
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
@@ -25,11 +25,11 @@ from fastrec.parallel import balanced_cuts, run_pieces
 
 Doubles = NDArray[np.float64]
 
-# Pieces that the items are dealt in: enough for any balance, few enough to cost nothing.
+# The number of pieces of items: enough for any balance, few enough to cost nothing.
 PIECES = 64
-# What pairs count is rounded to multiples of this, whose sums in float64 are exact up to 2³³.
+# Weights of pairs are rounded to multiples of this, whose sums in float64 are exact up to 2³³.
 UNIT = 2.0**-20
-# Fewer pairs than this are not worth a thread.
+# fewer pairs do not pay for a thread
 WORTH_THREADS = 1 << 18
 
 
@@ -48,17 +48,17 @@ def fades_of(window: int, decay: float, before: float = 0.0) -> Doubles:
 
 
 def sum_pairs(sequences: Sequences, n_items: int, fades: Doubles, n_jobs: int = 1) -> Pairs:
-    """Sums over all pairs of events of items i and j in one sequence, by rows of items i: fades[0, distance] where j
-    is the later one, else fades[1, distance].
+    """Sums over all pairs of events of items i and j in one sequence, in row i: fades[0, distance] if j is the later
+    one, otherwise fades[1, distance].
 
-    The same to the bit for any order of the sequences, and any number of threads.
+    The bits do not depend on the order of the sequences, nor on the number of threads.
 
     Parameters
     ----------
     sequences
-        Whose codes are below `n_items`.
+        The sequences, with codes below `n_items`.
     fades
-        What a pair counts at each distance, multiples of `UNIT`, of shape (2, window + 1).
+        The weight of a pair at each distance, multiples of `UNIT`, of shape (2, window + 1).
     n_jobs
         Threads.
 
@@ -72,7 +72,7 @@ def sum_pairs(sequences: Sequences, n_items: int, fades: Doubles, n_jobs: int = 
     """
     items, counts = readonly(sequences.items), count_codes(sequences.items, n_items)
     visits = _visits_of(sequences, counts)
-    others = counts * np.count_nonzero(fades)  # that stand near the events of each item
+    others = counts * np.count_nonzero(fades)  # near the events of each item
     most = np.minimum(others, n_items)  # entries of each row
     costs = others + most + 1
     jobs = n_jobs if costs.sum() > WORTH_THREADS else 1
@@ -85,7 +85,7 @@ def sum_pairs(sequences: Sequences, n_items: int, fades: Doubles, n_jobs: int = 
         found = Follows(np.zeros(last - first, np.int64), np.empty(room, np.int32), np.empty(room))
         sum_follows(items, visits, first, last, fades, np.zeros(n_items), np.empty(n_items, np.int32), found)
         for part in (found.codes, found.sums):
-            part.resize(int(found.lengths.sum()), refcheck=False)  # what was never written to took no memory
+            part.resize(int(found.lengths.sum()), refcheck=False)  # unwritten memory was never allocated
         return found
 
     lengths, codes, sums = map(_join_parts, zip(*run_pieces(sum_piece, range(len(cuts) - 1), jobs), strict=True))
@@ -93,7 +93,7 @@ def sum_pairs(sequences: Sequences, n_items: int, fades: Doubles, n_jobs: int = 
 
 
 def weigh(pairs: Pairs, left: Doubles, right: Doubles, n_jobs: int = 1) -> CodeMatrix:
-    """left[i] · right[j] · the sum of i and j, as float32, of shape (n_items, n_items); both are above 0."""
+    """The weights left[i] · right[j] · sum[i, j] as float32, of shape (n_items, n_items); both factors are above 0."""
     weights = np.empty(len(pairs.sums), np.float32)
     left, right = readonly(left), readonly(right)
 
@@ -105,7 +105,7 @@ def weigh(pairs: Pairs, left: Doubles, right: Doubles, n_jobs: int = 1) -> CodeM
 
 
 def exchange(pairs: Pairs, gone: Sequences, new: Sequences, n_items: int, fades: Doubles, n_jobs: int = 1) -> Pairs:
-    """The sums where some sequences have given way to others: to the bit those of all sequences, summed up again.
+    """The sums after a change of some sequences: to the bit those of all sequences, summed up again.
 
     >>> fades, events = fades_of(2, 0.5), np.array([0, 1, 2, 0, 1], "i4")
     >>> pairs = sum_pairs(Sequences(np.array([0, 3, 5]), events), 3, fades)

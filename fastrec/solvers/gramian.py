@@ -1,4 +1,4 @@
-"""The Gramian of a matrix's columns, XᵀX: its lower triangle, dense or sparse, or the whole."""
+"""The Gramian XᵀX of a matrix's columns: its lower triangle, dense or sparse, or the whole."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,7 @@ def squared_norms(matrix: CodeMatrix) -> Doubles:
 
 
 def fill_lower(matrix: CodeMatrix, diagonal: NDArray[np.float64], gramian: Floats, jobs: int) -> None:
-    """Fills the lower triangle of XᵀX + diag(diagonal), and sets what is right of it to zero.
+    """Fills the lower triangle of XᵀX + diag(diagonal), and sets the part right of it to zero.
 
     >>> from fastrec.matrix.code_matrix import check_matrix
     >>> gramian = np.empty((2, 2), np.float32)
@@ -44,7 +44,7 @@ def fill_lower(matrix: CodeMatrix, diagonal: NDArray[np.float64], gramian: Float
 def gather_entries(
     items: CodeMatrix, users: CodeMatrix, scales: Doubles, threshold: float, jobs: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int32], Floats]:
-    """The Gramian's entries below its diagonal, counted first, so that no more memory is taken than they need."""
+    """Gathers the Gramian's entries below its diagonal; they are counted first, to allocate exactly their memory."""
     rows, features = rows_of(items), rows_of(users)
     n = items.shape[0]
     cuts = balanced_cuts(products_of(rows, features) + 1, PIECES)

@@ -1,4 +1,4 @@
-"""Rules of sequences, and the histories that they were counted in, which take in events one at a time, in place."""
+"""Rules of sequences with their histories, which take in events one at a time, in place."""
 
 import threading
 from collections.abc import Iterable
@@ -15,7 +15,7 @@ from fastrec.solvers.pair_rows import ChangingPairs
 
 
 class NewEvents(NamedTuple):
-    """Events of one user, the oldest first, each of another item, in arrays that are read-only."""
+    """Events of one user, the oldest first, each of another item, in read-only arrays."""
 
     user: int
     items: Codes
@@ -23,21 +23,21 @@ class NewEvents(NamedTuple):
 
 
 class GrowingRules:
-    """The parts of rules of sequences, changed in place by each event: to the bit those of all events counted anew.
+    """The parts of rules of sequences, changed in place by each event: to the bit those of a count of all events.
 
-    Nobody may read it while it changes: who does either holds `lock`.
+    Reading and changing it both need `lock`.
 
     Parameters
     ----------
     histories
-        What each user has had, with its order.
+        The items of each user, with their order.
     pairs
         The sums over pairs of these.
     counts
-        The users of each item, of those events whose value is not 0, of shape (n_items,).
+        The number of users of each item with a nonzero value, of shape (n_items,).
     key
-        The options by which it counts: `window`, `decay`, `before`, and how far items with many users are set back, as
-        the source of a rule, and as its target.
+        The options of the counts: `window`, `decay`, `before`, and the exponents that lower items with many users, as
+        the source and as the target of a rule.
     """
 
     def __init__(
@@ -53,14 +53,14 @@ class GrowingRules:
         self.powers = self._make_powers()
 
     def take(self, events: Iterable[NewEvents], policy: str) -> None:
-        """Takes in events of several users. Where a history refuses one, none is taken.
+        """Takes in events of several users. If a history refuses one, none is taken.
 
         Parameters
         ----------
         events
-            Of each user at most once.
+            The events, with each user at most once.
         policy
-            What two values of a user and an item come to: "sum", "last" or "max".
+            The policy to merge two values of a user and an item: "sum", "last" or "max".
         """
         changes = [(new, self.histories.with_events(*new, policy=policy)) for new in events]
         for new, appended in changes:
@@ -69,12 +69,12 @@ class GrowingRules:
                 self.powers = self._make_powers()
             self.pairs.change(appended.before, appended.after)
             self.histories.put(new.user, appended.row)
-            counts = self.item_counts.copy()  # others may have those before
+            counts = self.item_counts.copy()  # readers may hold the earlier ones
             self.total += count_gained(new.items, appended.gained, counts, self.powers)
             self.item_counts = readonly(counts)
 
     def _make_powers(self) -> Powers:
-        """The powers of all items, and of the counts that they may come to."""
+        """Makes the powers of all items, and of the counts that they may reach."""
         users = 2 * self._highest + 1000
         of_items, of_numbers = (
             [np.asarray((counts + 1.0) ** -exponent) for exponent in self.key[3]]
@@ -83,7 +83,7 @@ class GrowingRules:
         return Powers(*of_items, *of_numbers)
 
     def score(self, histories: Entries) -> Floats:
-        """The scores of all items for histories, of shape (n, n_items), to the bit those by weights of `weigh`."""
+        """The scores of all items for histories, of shape (n, n_items), to the bit those of the weights of `weigh`."""
         scores = np.zeros((len(histories.indptr) - 1, len(self.item_counts)), np.float32)
         self.pairs.add_scores(histories, self.powers, scores)
         return scores

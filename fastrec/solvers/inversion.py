@@ -1,7 +1,7 @@
-"""The inverse of a positive definite matrix, in its own memory: Cholesky by tiles, dealt to threads.
+"""The inverse of a positive definite matrix, in its own memory: Cholesky by tiles, run by threads.
 
-LAPACK's spotrf and spotri do the same on threads of their own, whose number changes the last bits. Here, every tile is
-one product of a fixed order on one BLAS thread, and the tiles are dealt to ours.
+LAPACK's spotrf and spotri do the same on their own threads, whose number changes the last bits. Here, every tile is one
+product in a fixed order on one BLAS thread, and our threads share the tiles.
 """
 
 from collections.abc import Callable
@@ -14,11 +14,11 @@ from fastrec.parallel import one_blas_thread, run_pieces
 
 LARGEST_TILE = 1024
 SMALLEST_TILE = 128
-PARTS = 4  # that right sides are solved in at least: wide products are fast, and threads have enough to share
+PARTS = 4  # the minimum number of parts of right sides: wide products are fast, and threads have enough to share
 
 
 class NotPositiveDefiniteError(ArithmeticError):
-    """The matrix has no Cholesky factor, as far as float32 can tell."""
+    """An error: the matrix has no Cholesky factor, as far as float32 can tell."""
 
 
 def invert_lower(matrix: Floats, n_jobs: int, advance: Callable[[], object] = lambda: None) -> None:
@@ -27,8 +27,8 @@ def invert_lower(matrix: Floats, n_jobs: int, advance: Callable[[], object] = la
     Parameters
     ----------
     matrix
-        float32, C-contiguous, of shape (n, n); only the lower triangle is read, and the upper one is spoiled within
-        the tiles on the diagonal.
+        float32, C-contiguous, of shape (n, n); only the lower triangle is read. The upper one is overwritten within the
+        tiles on the diagonal.
     n_jobs
         Threads. The bits do not depend on it.
     advance
@@ -37,7 +37,7 @@ def invert_lower(matrix: Floats, n_jobs: int, advance: Callable[[], object] = la
     Raises
     ------
     NotPositiveDefiniteError
-        If it is not, as far as float32 can tell.
+        If the matrix is not positive definite, as far as float32 can tell.
 
     Examples
     --------
@@ -70,7 +70,7 @@ def count_tiles(n: int) -> int:
 
 
 def _tiles(n: int) -> list[slice]:
-    # By n alone, so that the sums are the same for any number of threads; enough tiles for two threads to share.
+    # from n alone, so that sums do not depend on the threads; with enough tiles for two threads
     size = min(LARGEST_TILE, max(SMALLEST_TILE, -(-n // 16)))
     return [slice(start, min(start + size, n)) for start in range(0, n, size)]
 
@@ -97,7 +97,7 @@ def _factor_column(A: Floats, tiles: list[slice], number: int, n_jobs: int) -> N
 
 def _inverse_factor(tile: Floats) -> Floats:
     """The inverse of the Cholesky factor of a small matrix, zeros above its diagonal."""
-    # In float64, since its inverse multiplies all tiles below it.
+    # in float64, since this inverse multiplies all tiles below
     factor, fault = lapack.dpotrf(tile.astype(np.float64), lower=1, clean=1)
     if fault == 0:
         factor, fault = lapack.dtrtri(factor, lower=1)
@@ -138,7 +138,7 @@ def solve_in_place(matrix: Floats, right: Floats, n_jobs: int, advance: Callable
     Parameters
     ----------
     matrix
-        A: float32, C-contiguous, of shape (n, n); only the lower triangle is read. It is spoiled.
+        A: float32, C-contiguous, of shape (n, n); only the lower triangle is read, and it is overwritten.
     right
         B: float32, C-contiguous, of shape (n, m).
     n_jobs
@@ -149,7 +149,7 @@ def solve_in_place(matrix: Floats, right: Floats, n_jobs: int, advance: Callable
     Raises
     ------
     NotPositiveDefiniteError
-        If it is not, as far as float32 can tell.
+        If A is not positive definite, as far as float32 can tell.
 
     Examples
     --------
@@ -178,7 +178,9 @@ def solve_in_place(matrix: Floats, right: Floats, n_jobs: int, advance: Callable
 
 
 def _solve_lower(A: Floats, tiles: list[slice], right: Floats, room: Floats) -> None:
-    """L Y = B in the rows of some tiles, Y in the place of B: by halves, since large products are the fastest."""
+    """Solves L Y = B in the rows of some tiles, with Y in the place of B: by halves, since large products are
+    fastest.
+    """
     half = len(tiles) // 2
     if not half:
         return _multiply_tile(A[tiles[0], tiles[0]], right[tiles[0]], room)
@@ -189,7 +191,7 @@ def _solve_lower(A: Floats, tiles: list[slice], right: Floats, room: Floats) -> 
 
 
 def _solve_upper(A: Floats, tiles: list[slice], right: Floats, room: Floats) -> None:
-    """Lᵀ X = Y in the rows of some tiles, X in the place of Y."""
+    """Solves Lᵀ X = Y in the rows of some tiles, with X in the place of Y."""
     half = len(tiles) // 2
     if not half:
         return _multiply_tile(A[tiles[0], tiles[0]].T, right[tiles[0]], room)

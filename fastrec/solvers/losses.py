@@ -1,4 +1,4 @@
-"""The losses of `SGDFactorization`: each knows its kernel, its fold-in, and the columns that its score needs."""
+"""The losses of `SGDFactorization`: each has a kernel, a fold-in, and the columns that its score needs."""
 
 import math
 from abc import ABC, abstractmethod
@@ -31,8 +31,8 @@ NO_PRIORS: Priors = (np.zeros(1, np.float32), np.zeros(1, np.float32))
 OPTIMIZERS = {"sgd": SGD, "adagrad": ADAGRAD, "adam": ADAM}
 
 FOLD_PASSES = 20  # docs/explanation/sgd.md has the measurements
-FOLD_SPEEDUP = 3.0  # how many times the learning rate a fold-in begins with: fewer passes, over a row alone
-FOLD_RATE = 0.15  # the same where the optimizer's learning rate is no step length
+FOLD_SPEEDUP = 3.0  # the factor of the learning rate at the start of a fold-in: fewer passes, over a single row
+FOLD_RATE = 0.15  # the same if the optimizer's learning rate is no step length
 FOLD_TOLERANCE = 1e-10
 FOLD_STEPS = 100
 PIECES = 64
@@ -65,7 +65,7 @@ class LossOptions:
 
 @dataclass(frozen=True)
 class Sides:
-    """The learned parameters of users and items, and of items by their mere presence (SVD++), else None."""
+    """The learned parameters of users and items, and the presence factors of items (SVD++) or None."""
 
     users: Parameters
     items: Parameters
@@ -74,9 +74,9 @@ class Sides:
 
 
 def make_side(rows: Floats, biased: bool, optimizer: int, with_priors: bool = False) -> Parameters:
-    """Rows, of shape (n, width), with biases of zero and an optimizer that remembers nothing yet.
+    """Makes rows, of shape (n, width), with zero biases and an optimizer without memory.
 
-    `with_priors` is whether penalties draw to priors, zeros to begin with, rather than to zero.
+    `with_priors` makes penalties draw towards priors, which start as zeros, instead of zero.
     """
     n, one = len(rows), np.zeros(1, np.float32)
     full = aligned_zeros(*rows.shape).reshape(-1) if optimizer != SGD else one
@@ -99,7 +99,7 @@ class Defaults(NamedTuple):
 
 
 class Loss(ABC):
-    """One loss over one training: the base of `LOSSES`.
+    """The loss of one training: the base of `LOSSES`.
 
     Parameters
     ----------
@@ -114,16 +114,16 @@ class Loss(ABC):
     takes_negatives: ClassVar[bool] = False
     """Whether values below zero are data: low ratings, or dislikes."""
     keeps_zeros: ClassVar[bool] = False
-    """Whether a value of zero is learned from."""
+    """Whether a value of zero is a sample."""
     measure: ClassVar[str] = "NDCG@10"
     """What validation measures."""
     most_negatives: ClassVar[int] = 64
-    """Negatives at most for each sample: the random numbers that a kernel keeps."""
+    """The maximum number of negatives of a sample: the random numbers that a kernel keeps."""
     takes_presence: ClassVar[bool] = False
-    """Whether items count by their mere presence in a history, where that is asked for (SVD++)."""
+    """Whether the option of presence factors (SVD++) exists."""
     defaults: ClassVar[Defaults]
     hardest_defaults: ClassVar[Defaults | None] = None
-    """The same where the hardest of several negatives is taken; None where it cannot be."""
+    """The same for the hardest of several negatives; None if the loss has no such option."""
 
     def __init__(self, options: LossOptions, n_items: int) -> None:
         self.options = options
@@ -131,7 +131,7 @@ class Loss(ABC):
         self.optimizer = Static(OPTIMIZERS[options.optimizer])
 
     def begin(self, sides: Sides, matrix: CodeMatrix) -> None:
-        """Makes ready what the training of this matrix needs."""
+        """Prepares the training on this matrix."""
         self.sides = sides
         self.marks = np.full(matrix.shape[1], -1, np.int32)
 
@@ -160,9 +160,9 @@ class Loss(ABC):
         sides: Sides,
         priors: Priors = NO_PRIORS,
     ) -> tuple[Floats, Floats]:
-        """(Rows, of shape (n, width), biases, of shape (n,)) of histories; those of `sides.users` are not read.
+        """Folds in histories; returns (rows, of shape (n, width), biases, of shape (n,)). `sides.users` is not read.
 
-        `priors` are where the penalty draws them: rows, flat, and biases, of one element each where that is zero.
+        `priors` are the centres of the penalty: flat rows, and biases, of one element each if they are zero.
         """
 
     def fold_rate(self) -> float:
@@ -193,9 +193,7 @@ def fold_cuts(matrix: CodeMatrix) -> NDArray[np.int64]:
 
 
 class DrawingLoss(Loss):
-    """The common part of PairLoss and LogisticLoss: kernels that draw items beside each sample, as `drawing`
-    says.
-    """
+    """The common part of PairLoss and LogisticLoss: kernels that draw items beside each sample, by `drawing`."""
 
     kernels: ClassVar[tuple[Callable[..., tuple[float, int]], Callable[..., None]]]
     """Steps on a cell's samples; the fold-in of histories."""
@@ -237,13 +235,13 @@ class DrawingLoss(Loss):
 
 
 class PairLoss(DrawingLoss):
-    """An item taken against one drawn."""
+    """The loss of a taken item against a drawn one."""
 
     kernels = step_pairs, fold_pairs
 
 
 class BPRLoss(PairLoss):
-    """log(1 + exp(s_j - s_i)), against an item drawn or, with `hardest`, the best of some (Rendle et al. 2009)."""
+    """log(1 + exp(s_j - s_i)) against a drawn item or, with `hardest`, the best of several (Rendle et al. 2009)."""
 
     defaults = Defaults(0.05, 0.01, 4)
     hardest_defaults = Defaults(0.05, 0.02, 8)
@@ -255,13 +253,13 @@ class BPRLoss(PairLoss):
 
 
 class WARPLoss(PairLoss):
-    """The hinge, weighed by the rank that finding a violation speaks of (Weston, Bengio, Usunier 2011)."""
+    """The hinge, weighted by the rank that the search for a violation implies (Weston, Bengio, Usunier 2011)."""
 
     defaults = Defaults(0.05, 0.08, 32, margin=1.0)
 
     def __init__(self, options: LossOptions, n_items: int) -> None:
         super().__init__(options, n_items)
-        # The rank that a violation after so many draws speaks of, at most 1 in all.
+        # the rank implied by a violation after so many draws, at most 1 in all
         ranks = [math.log(max(1, (n_items - 1) // draws)) for draws in range(1, options.draws + 1)]
         shares = np.ones(options.draws + 1, np.float32)
         shares[1:] = np.array(ranks) / max(1.0, ranks[0])
@@ -281,7 +279,7 @@ class LogisticLoss(DrawingLoss):
 
 
 class ListLoss(Loss):
-    """An item taken against a list of those drawn, on unit vectors."""
+    """The loss of a taken item against a list of drawn ones, on unit vectors."""
 
     item_biases = False
     unit = True
@@ -329,24 +327,24 @@ class ListLoss(Loss):
 
 
 class CosineContrastiveLoss(ListLoss):
-    """1 - cos_i, and what the items drawn have above the margin (Mao et al. 2021)."""
+    """1 - cos_i, plus the parts of drawn items above the margin (Mao et al. 2021)."""
 
     softmax = False
     defaults = Defaults(0.1, 0.0, 128, margin=0.7, negative_weight=80.0)
 
     def fold_rate(self) -> float:
-        """The rate that a fold-in begins with: a share of the mean gradient over a row."""
+        """The initial learning rate of a fold-in: a share of the mean gradient over a row."""
         return 0.03
 
 
 class SoftmaxLoss(ListLoss):
-    """Sampled softmax over the item taken and those drawn."""
+    """The sampled softmax over the taken item and the drawn ones."""
 
     softmax = True
     defaults = Defaults(0.01, 0.0, 128)
 
     def fold_rate(self) -> float:
-        """The rate that a fold-in begins with: a share of the mean gradient over a row."""
+        """The initial learning rate of a fold-in: a share of the mean gradient over a row."""
         return 0.5 * self.options.temperature
 
 
@@ -361,7 +359,7 @@ class RatingLoss(Loss):
     defaults = Defaults(0.02, 0.05, 1)
 
     def begin(self, sides: Sides, matrix: CodeMatrix) -> None:
-        """Makes ready what the training of this matrix needs."""
+        """Prepares the training on this matrix."""
         super().begin(sides, matrix)
         nothing = np.zeros(1, np.float32)
         self.offsets, self.asked = nothing, nothing.copy()
@@ -403,7 +401,7 @@ class RatingLoss(Loss):
         return run
 
     def after(self, rate: float) -> Callable[[], None] | None:
-        """Of SVD++: move the rows of presence as the ratings of the step have asked, and sum them up anew."""
+        """For SVD++: moves the presence rows by the gradients of the step, and sums them up again."""
         presence = self.sides.presence
         if presence is None:
             return None
@@ -434,7 +432,7 @@ class RatingLoss(Loss):
         sides: Sides,
         priors: Priors = NO_PRIORS,
     ) -> tuple[Floats, Floats]:
-        """Rows, what presence adds to them included, and biases of histories."""
+        """Folds in histories; returns rows, with the presence part included, and biases."""
         n = matrix.shape[0]
         biases, offsets = np.zeros(n, np.float32), priors[0]
         if sides.presence is not None:

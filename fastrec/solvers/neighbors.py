@@ -16,30 +16,30 @@ from fastrec.solvers.similarity import Divisor
 
 Doubles = NDArray[np.float64]
 
-# Pieces that work is dealt in: enough for any balance, few enough to cost nothing.
+# The number of pieces of work: enough for any balance, few enough to cost nothing.
 PIECES = 64
 
 
-# A batch with fewer additions than this is not worth a thread.
+# a batch with fewer additions does not pay for a thread
 WORTH_THREADS = 1 << 16
 
 
 def rows_of(matrix: CodeMatrix) -> Entries:
-    """A matrix as kernels read it: one value where all are equal, else one for each entry."""
+    """A matrix in the form for kernels: one value if all are equal, otherwise one for each entry."""
     return Entries(*map(readonly, (matrix.indptr, matrix.indices, shared_value(matrix.data))))
 
 
 class WeightedColumns(NamedTuple):
-    """The columns that rows are compared with, as the kernel reads them.
+    """The columns that rows are compared with, in the form for the kernel.
 
     Parameters
     ----------
     features
         The weighted columns by features.
     right
-        The columns' part of the divisor, filled up to a multiple of sixteen.
+        The columns' part of the divisor, padded to a multiple of sixteen.
     bits
-        Columns that are the rows too, as bits by features (`bits_of`); of length 0 where products are added up.
+        The columns as bits by features (`bits_of`), if they are the rows, too; of length 0 if products are added up.
     """
 
     features: Entries
@@ -48,7 +48,7 @@ class WeightedColumns(NamedTuple):
 
 
 def columns_of(cells: CodeMatrix, right: Doubles, bits: NDArray[np.int64] | None = None) -> WeightedColumns:
-    """Weighted columns, of shape (features, columns), that are divided by `right`."""
+    """Makes weighted columns, of shape (features, columns), with the divisors `right`."""
     padded = np.ones(padded_width(len(right)), np.float32)
     padded[: len(right)] = right
     return WeightedColumns(
@@ -57,7 +57,8 @@ def columns_of(cells: CodeMatrix, right: Doubles, bits: NDArray[np.int64] | None
 
 
 def bits_of(rows: Entries, n_features: int, n_jobs: int) -> NDArray[np.int64] | None:
-    """Rows as bits by features, int64 of shape (n, words), where that takes no more memory than their codes; else None.
+    """Returns rows as bits by features, int64 of shape (n, words), if these take no more memory than codes; otherwise
+    None.
 
     Two rows' products are then counted 64 features at a time, which is faster than adding them up.
     """
@@ -80,9 +81,11 @@ def nearest_columns(
     n_jobs: int,
     support: int = 1,
 ) -> tuple[Codes, Floats]:
-    """Codes and similarities of the k most similar columns of each row, of shape (n, k); -1 and -inf behind them.
+    """Finds the codes and similarities of the k most similar columns of each row, of shape (n, k), padded with -1 and
+    -inf.
 
-    They come in any order; `divisor` is that of the rows. Only columns count that share `support` features with a row.
+    Their order is arbitrary; `divisor` is that of the rows. Columns count only if they share `support` features with a
+    row.
     """
     n, width = len(rows.indptr) - 1, len(columns.right)
     codes, scores = np.empty((n, k), np.int32), np.empty((n, k), np.float32)
@@ -118,7 +121,7 @@ def products_of(rows: Entries, features: Entries) -> Doubles:
 
 
 def matrix_of_lists(codes: Codes, scores: Floats, n_columns: int) -> CodeMatrix:
-    """Lists of codes and scores, -1 where they end, as the rows of a matrix of shape (n, n_columns), not sorted."""
+    """Lists of codes and scores, ended by -1, as the unsorted rows of a matrix of shape (n, n_columns)."""
     valid = codes >= 0
     indptr = starts_of(valid.sum(axis=1))
     return assemble_csr(scores[valid], codes[valid], indptr, (len(codes), n_columns))

@@ -1,4 +1,4 @@
-"""The layout of a small neural network's parameters over pairs of vectors, padded as kernels want them."""
+"""The layout of a small neural network's parameters over pairs of vectors, padded for kernels."""
 
 import math
 from collections.abc import Iterator
@@ -22,13 +22,13 @@ LOSSES = {"logistic": LOGISTIC, "squared": SQUARED}
 
 @dataclass(frozen=True)
 class NetworkLayout:
-    """The layout of a network's parameters, with and without the padding that kernels want.
+    """The layout of a network's parameters, with and without the padding for kernels.
 
     Parameters
     ----------
     architecture
-        "dot": the inner product of the two vectors, times one weight. "gmf": their products, each with a weight of its
-        own. "mlp": dense layers over the concatenated vectors. "neumf": both, over vectors of their own.
+        "dot": the inner product of the two vectors, times one weight. "gmf": their products, each with its own weight.
+        "mlp": dense layers over the concatenated vectors. "neumf": both, each over its own vectors.
     factors
         The width of a vector.
     layers
@@ -113,12 +113,12 @@ class NetworkLayout:
 
     @property
     def width(self) -> int:
-        """The numbers of a vector: `columns` without making them."""
+        """The number of numbers of a vector: the length of `columns`."""
         return self.factors * (bool(self.product) + bool(self.tower))
 
     @property
     def n_parameters(self) -> int:
-        """The number of true parameters: `places` without making them."""
+        """The number of true parameters: the length of `places`."""
         inputs, n = 2 * self.factors, 1
         for width in self.layers if self.tower else ():
             n += inputs * width + width * (1 if self.normalization is None else 3)
@@ -132,13 +132,13 @@ class NetworkLayout:
         return np.concatenate([places for _, places, _ in self.parts()])
 
     def pad(self, parameters: Floats) -> Floats:
-        """Parameters as kernels want them, of shape (size,)."""
+        """Pads parameters for kernels, of shape (size,)."""
         full = np.zeros(self.size, np.float32)
         full[self.places] = parameters
         return full
 
     def pad_rows(self, vectors: Floats) -> Floats:
-        """Vectors as kernels want them, flat."""
+        """Pads vectors for kernels, flat."""
         width = self.product + self.tower
         if vectors.shape[1] == width:
             return vectors.reshape(-1)
@@ -160,7 +160,7 @@ class NetworkLayout:
         return views
 
     def start(self, rng: np.random.Generator) -> Floats:
-        """Parameters to begin from, with padding: kernels by He et al. (2015), weights of products 1, the rest 0."""
+        """The initial parameters, with padding: kernels by He et al. (2015), weights of products 1, the rest 0."""
         own = np.zeros(len(self.places), np.float32)
         for name, values in self.named(own).items():
             if name.startswith("kernel"):
@@ -172,7 +172,7 @@ class NetworkLayout:
         return self.pad(own)
 
     def network(self, weights: Floats, loss: str, dropout: float = 0.0, transposed: Floats | None = None) -> Network:
-        """The network with these padded weights, as kernels see it."""
+        """The network with these padded weights in the form for kernels."""
         other = np.empty(self.size, np.float32) if transposed is None else transposed
         net = Network(
             readonly(self.table), readonly(weights), readonly(other), self.output, self.product, self.tower,
@@ -191,7 +191,8 @@ class NetworkLayout:
         return Work(*(np.empty(size, np.float32) for size in sizes))
 
     def without_batches(self, weights: Floats, moments: Floats | None) -> tuple["NetworkLayout", Floats]:
-        """The same function with batch normalization made part of the kernels, by its running means and variances.
+        """Returns the same function without batch normalization, whose running means and variances are merged into the
+        kernels.
 
         Weights and moments are padded; means are at the places of the gains, variances at those of the shifts.
         """
@@ -211,13 +212,13 @@ class NetworkLayout:
 
 
 def check_depth(name: str, layers: Any, architecture: str) -> None:
-    """Raises a ValueError that names `layers`, where an architecture needs some and there are none."""
+    """Raises a ValueError that names `layers` if an architecture needs layers and there are none."""
     if not len(layers) and architecture not in ("dot", "gmf"):
         raise ValueError(f"{name} must have one width at least, got {layers!r}")
 
 
 def check_decay(name: str, rate: float, regularization: float) -> None:
-    """Raises a ValueError that names `regularization`, where a step would take the whole of a weight."""
+    """Raises a ValueError that names `regularization` if a step would remove a whole weight."""
     if rate * regularization >= 1:
         raise ValueError(
             f"{name} times learning_rate must be below 1, the share of a weight that a step takes, got "

@@ -1,4 +1,4 @@
-"""A trained network that answers: scores of items for users, and vectors of users by their histories."""
+"""Answers of a trained network: scores of items for users, and vectors of users from their histories."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,16 +13,16 @@ from fastrec.solvers.network_layout import NetworkLayout
 
 
 class Scorer:
-    """A trained network that answers: scores of items for users given by their vectors.
+    """The scores of a trained network for users given by their vectors.
 
     Parameters
     ----------
     layout, weights, moments
-        The network, with its padded parameters, and what batch normalization remembers or None.
+        The network, its padded parameters, and the moments of batch normalization or None.
     items
         The items' vectors, without padding, of shape (n_items, width).
     loss
-        "logistic": scores are probabilities. "squared": they are what the network puts out.
+        "logistic": scores are probabilities. "squared": scores are the network's outputs.
     """
 
     def __init__(
@@ -35,7 +35,7 @@ class Scorer:
         self.its, self.second = map(readonly, self._halves(self.items, 1))
 
     def _halves(self, flat: Floats, side: int) -> tuple[Floats, Floats]:
-        """The part that is multiplied, and what the other adds to the first layer (the bias with the users')."""
+        """The multiplied part, and the part that each vector adds to the first layer (with the bias for users)."""
         layout = self.layout
         width = layout.product + layout.tower
         n = len(flat) // width
@@ -98,7 +98,9 @@ class Scorer:
         decay: float,
         n_jobs: int,
     ) -> Floats:
-        """Vectors of users by their rows, of shape (n, width): steps of Adam from `center`, the network at rest."""
+        """Folds users in by their rows; returns vectors of shape (n, width), by steps of Adam from `center` with a
+        fixed network.
+        """
         layout = self.layout
         width = layout.product + layout.tower
         n = matrix.shape[0]

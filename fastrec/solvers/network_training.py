@@ -28,11 +28,11 @@ from fastrec.matrix.cells import row_numbers
 from fastrec.matrix.code_matrix import CodeMatrix
 from fastrec.solvers.network_layout import LOSSES, NetworkLayout
 
-PIECES = 4  # pieces of a batch that threads share; the same whatever their number, as sums hang on it
-PARALLEL = 2 * BLOCK  # pairs in a piece at least
+PIECES = 4  # pieces of a batch that threads share; their number is fixed, since sums depend on it
+PARALLEL = 2 * BLOCK  # the minimum number of pairs in a piece
 DRAWN = 1 << 16  # samples drawn at a time
-LONGEST_GAP = 1 << 14  # steps without a gradient after which nothing is left of a row's moments
-KEPT = 0.9  # what a step leaves of the running means and variances of batch normalization
+LONGEST_GAP = 1 << 14  # steps without a gradient after which a row's moments have vanished
+KEPT = 0.9  # the share of batch normalization's running moments that a step keeps
 SPREAD = 0.05  # the standard deviation of the first embeddings
 
 
@@ -62,7 +62,7 @@ class Embedding:
     width
         The padded width.
     batch
-        The most samples of a batch.
+        The maximum number of samples of a batch.
     """
 
     def __init__(self, values: Floats, width: int, batch: int) -> None:
@@ -75,7 +75,7 @@ class Embedding:
         self.n_touched = 0
 
     def prepare(self, codes: NDArray[np.int32], step: int, tables: StepTables) -> None:
-        """Link a batch's samples by their codes, and make up for the steps that the rows have missed."""
+        """Links a batch's samples by their codes, and makes up for the steps that the rows have missed."""
         self.n_touched = group_rows(codes, self.rows, step - 1, tables, self.heads, self.following, self.touched)
 
     def settle(self, step: int, tables: StepTables) -> None:
@@ -99,11 +99,11 @@ class Trainer:
     loss
         "logistic" or "squared".
     dropout
-        The share of the outputs of a layer that vanish.
+        The share of the outputs of a layer that are set to 0.
     tables
-        What `make_step_tables` made.
+        The tables of `make_step_tables`.
     batch
-        The most samples of a batch.
+        The maximum number of samples of a batch.
     run
         Runs functions, one after the other or at the same time: see `runner`.
     """
@@ -141,7 +141,7 @@ class Trainer:
         n = len(users)
         self.steps += 1
         step, tables = self.steps, self.tables
-        block = -(-n // -(-n // BLOCK))  # blocks of about one size
+        block = -(-n // -(-n // BLOCK))  # blocks of about equal size
         pieces = max(1, min(PIECES, n // PARALLEL))
         cuts = [min(n, block * (-(-n // block) * piece // pieces)) for piece in range(pieces)] + [n]
         run = self.run if pieces > 1 else _one_by_one
@@ -195,7 +195,7 @@ def _one_by_one(functions: Sequence[Callable[[], Any]]) -> list[Any]:
 
 @contextmanager
 def runner(n_jobs: int) -> Iterator[Callable[[Sequence[Callable[[], Any]]], list[Any]]]:
-    """Runs functions on threads that wait for the next ones, since a pool for each would cost more than they do."""
+    """Runs functions on waiting threads, since a pool for each call would cost more than the functions."""
     if n_jobs == 1:
         yield _one_by_one
         return
@@ -205,7 +205,7 @@ def runner(n_jobs: int) -> Iterator[Callable[[Sequence[Callable[[], Any]]], list
         others = [pool.submit(function) for function in functions[1:]]
         results = [functions[0]()]
         for index, other in enumerate(others):
-            # What no thread has begun yet is done here.
+            # this thread runs the functions that no other has begun
             results.append(functions[index + 1]() if other.cancel() else other.result())
         return results
 
@@ -221,9 +221,9 @@ class EpochSamples:
     Parameters
     ----------
     matrix
-        Of shape (n_users, n_items).
+        The matrix, of shape (n_users, n_items).
     negatives
-        How many items are drawn for each entry.
+        The number of items drawn for each entry.
     loss
         "logistic": entries are ones, weighted by their values. "squared": entries are their values.
     """

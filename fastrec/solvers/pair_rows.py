@@ -1,4 +1,4 @@
-"""Sums over pairs that follow events one at a time, in place; and scores by them."""
+"""Sums over pairs that follow events one at a time, in place; and scores from them."""
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from fastrec.solvers.follows import Doubles
 
 
 class ChangingPairs:
-    """Sums over pairs that are changed in place, beside the sums that were given, which stay as they are.
+    """Sums over pairs that are changed in place; the given sums stay unchanged.
 
     >>> from fastrec.matrix.sequences import Sequences
     >>> from fastrec.solvers.follows import fades_of, sum_pairs, weigh
@@ -30,10 +30,9 @@ class ChangingPairs:
         self._rows = PairRows(starts, lengths, rooms, np.empty(0, np.int32), np.empty(0))
 
     def change(self, before: Codes, after: Codes) -> None:
-        """Lets a user's items, the oldest first, each once, become others: some lost, others behind those that are
-        left.
+        """Replaces a user's items, the oldest first, each once, by others: some lost, the new ones after the rest.
 
-        What `before` holds is not kept.
+        The arrays of `before` are not kept.
         """
         lost = np.empty(len(before), np.int32)
         used = change_pairs(self._rows, self._used, before, after, self._fades, lost)
@@ -43,7 +42,7 @@ class ChangingPairs:
         self._used = used
 
     def _grow(self, least: int) -> None:
-        """Makes room for twice as many entries as are needed at least; what nobody has written to takes no memory."""
+        """Makes room for at least twice as many entries as needed; unwritten memory is not allocated."""
         size, used = 2 * least, self._used
         codes, sums = np.empty(size, np.int32), np.empty(size)
         codes[:used], sums[:used] = self._rows.codes[:used], self._rows.sums[:used]
@@ -51,11 +50,11 @@ class ChangingPairs:
 
     @property
     def is_large(self) -> bool:
-        """Tells whether what has changed takes much more memory than the sums did."""
+        """Tells whether the changes take much more memory than the sums did."""
         return self._used > 4 * len(self._base.codes) + (1 << 20)
 
     def join(self) -> Pairs:
-        """The sums as they are now."""
+        """The present sums."""
         lengths = np.diff(self._base.indptr)
         count_joined(self._base, self._rows, lengths)
         indptr = starts_of(lengths)
@@ -64,5 +63,5 @@ class ChangingPairs:
         return Pairs(found.indptr, readonly(found.codes), readonly(found.sums))
 
     def add_scores(self, histories: Entries, powers: Powers, scores: Floats) -> None:
-        """Adds to scores, of shape (n, n_items), what histories say by the weights that `weigh` makes of the sums."""
+        """Adds the scores of histories by the weights that `weigh` makes from the sums, of shape (n, n_items)."""
         add_pair_rows(histories, self._base, self._rows, powers, scores)

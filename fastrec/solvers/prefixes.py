@@ -1,4 +1,4 @@
-"""Regression of the faded future of sequences on their faded past, over every prefix, without making one."""
+"""Regression of the faded future of sequences on their faded past over every prefix, without building prefixes."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -19,8 +19,8 @@ from fastrec.solvers.inversion import invert_lower, solve_in_place
 from fastrec.solvers.symmetric_products import multiply_in_place
 
 PIECES = 64
-TILE = 512  # rows and columns that are added to their mirror image at a time
-# Below this density the product of the inverse with a sparse right side takes less time than substitution does.
+TILE = 512  # rows and columns added to their mirror image at a time
+# Below this density a product of the inverse with a sparse right side takes less time than substitution.
 SPARSE = 0.2
 
 
@@ -31,7 +31,7 @@ class Series(NamedTuple):
     ahead: float
     window: int
     power: float
-    before: float = 0.0  # what a pair counts in Σ s yᵀ against its order
+    before: float = 0.0  # the weight of a pair in Σ s yᵀ in reversed order
 
 
 def find_occurrences(sequences: Sequences, n_items: int, power: float) -> Occurrences:
@@ -76,7 +76,7 @@ def sum_over_prefixes(
     The first is sparse if fewer than a share of `SPARSE` of its entries are not 0.
     """
     most = SPARSE * n_items * n_items
-    if count_pairs(np.diff(sequences.starts), series.window) <= most:  # too few for more
+    if count_pairs(np.diff(sequences.starts), series.window) <= most:  # too few pairs for more
         listed, lower = list_over_prefixes(sequences, n_items, series, n_jobs)
         return listed, lower.toarray()
     events, fading = _read(sequences, n_items, series)
@@ -97,7 +97,7 @@ def sum_over_prefixes(
 def list_over_prefixes(
     sequences: Sequences, n_items: int, series: Series, n_jobs: int
 ) -> tuple[CodeMatrix, CodeMatrix]:
-    """Σ s yᵀ and the lower triangle of Σ s sᵀ, both sparse; nothing of the size n_items × n_items is made."""
+    """The product Σ s yᵀ and the lower triangle of Σ s sᵀ, both sparse; no array of size n_items × n_items is made."""
     events, fading = _read(sequences, n_items, series)
     most = np.minimum(np.diff(events.indptr) * series.window, n_items) + 1  # entries of each row
     cuts = np.unique(balanced_cuts(np.diff(events.indptr) * series.window + 1, PIECES))
@@ -109,7 +109,7 @@ def list_over_prefixes(
         found = Listed(np.empty(last - first, np.int64), *(np.empty(room, kind) for kind in ("i4", "f4", "f4")))
         list_prefixes(events, fading, first, last, future, past, np.full(n_items, -1, np.int32), found)
         for part in found[1:]:
-            part.resize(int(found.lengths.sum()), refcheck=False)  # what was never written to took no memory
+            part.resize(int(found.lengths.sum()), refcheck=False)  # unwritten memory was never allocated
         return found
 
     lengths, codes, cross, half = map(
@@ -170,16 +170,16 @@ def _add_mirrored(matrix: Floats, n_jobs: int) -> None:
 
 
 def regress(gramian: Floats, future: CodeMatrix | Floats, n_jobs: int, advance: Callable[[], object]) -> Floats:
-    """A⁻¹ S of a positive definite A, whose lower triangle is given and spoiled, and of S: float32, dense.
+    """Returns A⁻¹ S, float32 and dense, for a positive definite A, whose lower triangle is given and overwritten.
 
-    A dense S is spoiled, too.
+    A dense S is overwritten, too.
 
     `advance` is called 3 · `count_tiles(n)` times.
 
     Raises
     ------
     NotPositiveDefiniteError
-        Where A is not, as far as float32 can tell.
+        If A is not positive definite, as far as float32 can tell.
     """
     n = len(gramian)
     if not isinstance(future, CodeMatrix) or future.nnz > SPARSE * n * n:

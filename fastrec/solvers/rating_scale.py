@@ -1,4 +1,4 @@
-"""The mean and the spread of ratings: what models of ratings measure them by."""
+"""The mean and the spread of ratings, the scale of models of ratings."""
 
 from typing import NamedTuple
 
@@ -19,7 +19,7 @@ class RatingScale(NamedTuple):
         return self.mean / self.spread
 
     def in_units(self, ratings: Floats) -> Floats:
-        """Ratings in units of the spread, the mean not taken away."""
+        """Ratings in units of the spread, without subtracting the mean."""
         if self.spread == 1:
             return ratings
         scaled: Floats = np.divide(ratings, np.float32(self.spread), dtype=np.float32)
@@ -27,7 +27,7 @@ class RatingScale(NamedTuple):
 
     @classmethod
     def of(cls, ratings: Floats) -> "RatingScale":
-        """Their mean and standard deviation; a spread of 1 where they are all alike.
+        """Computes mean and standard deviation; the spread is 1 if all ratings are equal.
 
         >>> RatingScale.of(np.array([10, 30], np.float32)), RatingScale.of(np.array([4, 4], np.float32))
         (RatingScale(mean=20.0, spread=10.0), RatingScale(mean=4.0, spread=1.0))

@@ -1,10 +1,10 @@
-"""Vectors out of features, by a ridge regression of the vectors that were learned.
+"""Vectors from features, by a ridge regression of the learned vectors.
 
-With f_i the features of row i, a one for all rows among them, the map W minimises
+With f_i the features of row i, including a constant one, the map W minimises
 
     sum over rows with events  w_i ‖y_i - W f_i‖²  +  μ ‖W‖²,      w_i = n_i / (n_i + 10)      for n_i events of row i,
 
-as in Gantner, Drumond, Freudenthaler, Rendle, Schmidt-Thieme (2010): a vector of few events says little.
+as in Gantner, Drumond, Freudenthaler, Rendle, Schmidt-Thieme (2010): a vector from few events is uncertain.
 """
 
 from collections.abc import Mapping
@@ -23,22 +23,25 @@ from fastrec.solvers.truncated_svd import SparseProduct, pad_columns
 HALF_TRUSTED = 10  # events that a row needs to count half
 
 
-# μ in multiples of the mean squared length of the rows: what "auto" tries on hidden rows, from strong to weak.
+# The values of μ that "auto" tries on hidden rows, from strong to weak, in multiples of the rows' mean squared length.
 STRENGTHS = tuple(10.0 ** (exponent / 4) for exponent in range(4, -9, -1))
 
 
-FOLDS = 5  # parts of the rows, each of which is hidden from those that are to predict it
+FOLDS = 5  # parts of the rows, each hidden from the map that predicts it
 
 
-STEPS, TOLERANCE = 100, 1e-8  # conjugate gradients: at most so many; the squared residual that is small enough
+STEPS, TOLERANCE = (
+    100,
+    1e-8,
+)  # conjugate gradients: the most steps, and the squared residual to reach
 
 
 def check_features(name: str, features: Any, n: int) -> CodeMatrix | None:
-    """Features as a matrix of n rows; None if there are none."""
+    """Returns features as a matrix of n rows; None if there are none."""
     if features is None:
         return None
     if isinstance(features, Mapping):
-        raise TypeError(f"{name} must be a matrix with {n} rows, got columns: FeatureEncoder makes one of them")
+        raise TypeError(f"{name} must be a matrix with {n} rows, got columns: make one with FeatureEncoder")
     matrix = check_matrix(features, name=name, negative="accept", zeros="drop", copy=True)
     if matrix.shape[0] != n:
         raise ValueError(f"{name} must have a row for each of {n} {name.partition('_')[0]}s, got {matrix.shape[0]}")
@@ -46,11 +49,11 @@ def check_features(name: str, features: Any, n: int) -> CodeMatrix | None:
 
 
 STRENGTH = Number(0, above=True, log=True, also=("auto",))
-"""How strong the ridge may be."""
+"""The valid strengths of the ridge."""
 
 
 def with_constant(features: CodeMatrix) -> CodeMatrix:
-    """The features and, as the last column, ones.
+    """Appends a column of ones to the features.
 
     >>> with_constant(check_matrix([[0, 2], [0, 0]])).toarray()
     array([[0., 2., 1.],
@@ -63,7 +66,7 @@ def with_constant(features: CodeMatrix) -> CodeMatrix:
 
 
 def map_features(features: CodeMatrix, mapping: Floats, n_jobs: int) -> Floats:
-    """The vectors that a map makes of features, of shape (n, d); a row's hang on that row alone, to the bit."""
+    """Maps features to vectors, of shape (n, d); a row's vector depends on that row alone, to the bit."""
     product = SparseProduct(with_constant(features)).times(pad_columns(mapping), n_jobs)
     return np.ascontiguousarray(product[:, : mapping.shape[1]])
 
@@ -74,9 +77,9 @@ class FeatureRidge:
     Parameters
     ----------
     features
-        Of shape (n, m).
+        The features, of shape (n, m).
     counts
-        How many events each row has, of shape (n,); rows without any teach nothing.
+        The number of events of each row, of shape (n,); rows without events are left out.
     strength
         μ in multiples of the mean squared length of the weighted rows; "auto" is the one of `STRENGTHS` that predicts
         a hidden fifth of the rows best.
@@ -94,7 +97,7 @@ class FeatureRidge:
         self.folds = np.random.default_rng(0).permutation(len(self.known)) % FOLDS
 
     def fit(self, vectors: Floats) -> Floats:
-        """The map, of shape (m + 1, d), of all rows' vectors, of shape (n, d); chooses the strength."""
+        """Fits the map, of shape (m + 1, d), to all rows' vectors, of shape (n, d); chooses the strength."""
         targets = vectors[self.known] * self.roots
         self.chosen = self._choose(targets) if self.strength == "auto" else float(self.strength)
         return self.equations.solve(targets, self.chosen)
@@ -103,13 +106,14 @@ class FeatureRidge:
         """Predicts each row from its features without its own vector: by five maps, each of four fifths of the
         rows.
 
-        Were a row drawn to a map that has seen it, it would be drawn to itself, and the map believe its own errors.
+        If a row were drawn towards a map that has seen it, it would be drawn towards itself, and the map would confirm
+        its own errors.
 
         Returns
         -------
         vectors, maps : ndarray of shape (n, d), (m + 1, 5 · d)
-            Of rows without events by the mean of the maps. The maps side by side are `start` of the next call, which
-            moves them on by `steps` of conjugate gradients.
+            Rows without events are predicted by the mean of the maps. The maps side by side are the `start` of the next
+            call, which improves them by `steps` of conjugate gradients.
         """
         width = vectors.shape[1]
         targets = vectors[self.known] * self.roots
@@ -139,9 +143,9 @@ class FeatureRidge:
 
 
 class _Equations:
-    """(AᵀA + μ) W = AᵀY for rows A, by conjugate gradients on all columns side by side, scaled by the diagonal.
+    """The system (AᵀA + μ) W = AᵀY for rows A, solved by conjugate gradients on all columns, scaled by the diagonal.
 
-    A column may leave rows out: those where `kept`, of the shape of Y or one column for all, is False.
+    A column leaves out the rows where `kept`, of the shape of Y or one column for all, is False.
     """
 
     def __init__(self, rows: CodeMatrix, n_jobs: int) -> None:
@@ -159,7 +163,7 @@ class _Equations:
         start: Floats | None = None,
         steps: int = STEPS,
     ) -> Floats:
-        """W, by at most so many steps from `start`; μ is `strength` times the mean squared length of the rows."""
+        """Solves for W with at most so many steps from `start`; μ is `strength` times the rows' mean squared length."""
         mu = np.float32(strength * self.unit)
         inverse = (1 / (self.diagonal + mu)).astype(np.float32)
         mapping = pad_columns(np.zeros((len(inverse), targets.shape[1]), np.float32) if start is None else start).copy()

@@ -1,4 +1,4 @@
-"""Neighbours among sessions: those that share late items with a history, and what stands near these in them."""
+"""Neighbours among sessions: sessions that share late items with a history, and the items near these."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,12 +10,12 @@ from fastrec.matrix.sequences import Sequences
 from fastrec.parallel import run_pieces
 
 PIECES = 64
-# What has faded below this counts nothing.
+# a weight that has faded below this does not count
 FAINT = 1e-3
 
 
 def index_sessions(sequences: Sequences, ranks: NDArray[np.int64], n_items: int) -> Sessions:
-    """Sequences in the order of their ranks, the highest first, of equal ones as given; and where each item stands.
+    """The sequences by rank, the highest first, ties in the given order; and the places of each item.
 
     >>> sessions = index_sessions(Sequences(np.array([0, 2, 3]), np.array([1, 0, 1], "i4")), np.array([5, 9]), 2)
     >>> sessions.items, sessions.numbers[sessions.indptr[1] :], sessions.places[sessions.indptr[0] :]
@@ -68,9 +68,9 @@ def score_histories(
 def share_score(
     history: Codes, item: int, sessions: Sessions, shares: Shares, candidates: int, neighbors: int
 ) -> NDArray[np.float64]:
-    """Adds up the part of each item of one history, the oldest first, in an item's score, of shape (n_items,).
+    """Returns the part of each item of one history, the oldest first, in an item's score, of shape (n_items,).
 
-    What a session adds is dealt to the items in common as these make up its similarity.
+    The contribution of a session is shared among the common items as they make up its similarity.
     """
     room = _make_room(sessions)
     count = find_sessions(readonly(history), 0, len(history), sessions, shares, candidates, neighbors, room)
@@ -86,7 +86,7 @@ def share_score(
 
 
 def _nearness(item: int, near: Codes, shared: Codes, sessions: Sessions, shares: Shares) -> NDArray[np.float64]:
-    """The weight of an item in some sessions by its distance from a place in each; 0 where it is not there."""
+    """The weight of an item in some sessions by its distance from a place in each; 0 if it is not there."""
     first, last = sessions.indptr[item], sessions.indptr[item + 1]
     numbers = sessions.numbers[first:last]
     at = np.searchsorted(numbers, near)
@@ -99,7 +99,7 @@ def _nearness(item: int, near: Codes, shared: Codes, sessions: Sessions, shares:
 
 
 def _read(fades: Floats, distances: NDArray[np.int64]) -> NDArray[np.float64]:
-    """The fades at some distances; 0 at those that are below 1, or beyond the last."""
+    """Reads the fades at some distances; 0 for distances below 1, or beyond the last."""
     within = (distances > 0) & (distances < len(fades))
     values = np.zeros(len(distances))
     values[within] = fades[distances[within]]

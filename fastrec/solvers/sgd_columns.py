@@ -1,8 +1,8 @@
-"""Rows in training and factors as models keep them: where rows begin, and the columns of factors and of biases.
+"""Rows in training, and factors in models: the first rows, and the columns of factors and biases.
 
-A user's factors are [x, 1, bias + mean], an item's [y, bias, 1], each column only where the loss has such biases: so a
-score is an inner product. Ratings are learned in units of their spread: there a user's are [spread · x, spread,
-spread · bias + mean].
+A user's factors are [x, 1, bias + mean], an item's [y, bias, 1], each bias column only if the loss has biases, so a
+score is an inner product. Ratings are learned in units of their spread, so a user's factors are then [spread · x,
+spread, spread · bias + mean].
 """
 
 from typing import NamedTuple
@@ -13,12 +13,12 @@ from fastrec.matrix.arrays import Floats, aligned_zeros
 from fastrec.solvers.losses import OPTIMIZERS, Loss, Sides, make_side
 from fastrec.solvers.rating_scale import RatingScale
 
-# The length of a row to begin with: from nearly nothing, rankings take epochs to leave the plateau of equal scores.
+# The initial length of a row: from almost zero, rankings take epochs to leave the plateau of equal scores.
 FIRST, FIRST_RATINGS = 0.3, 0.1
 
 
 class KnownFactors(NamedTuple):
-    """Factors to begin from, for the first rows of users and items; None if there are none."""
+    """The factors to start from, for the first rows of users and items; None if there are none."""
 
     users: Floats | None
     items: Floats | None
@@ -33,9 +33,9 @@ def start_sides(
     seed: int | list[int],
     known: KnownFactors,
 ) -> Sides:
-    """Normal rows, on the sphere where the loss is; those known in place of the first ones.
+    """Makes normal rows, on the unit sphere if the loss needs it; known rows replace the first ones.
 
-    `featured` is whether users, and items, have features that draw their rows together.
+    `featured` tells whether users, and items, have features.
     """
     options, optimizer = loss.options, OPTIMIZERS[loss.options.optimizer]
     rng = np.random.default_rng(seed)
@@ -64,7 +64,7 @@ def start_sides(
 
 
 def sides_of_items(loss: Loss, item_factors: Floats, presence_factors: Floats | None, scale: RatingScale) -> Sides:
-    """Sides at rest, to fold users in by; in place of the users stand the items, which fold-in does not read there."""
+    """The sides for a fold-in with fixed items; the items also stand in for the users, which fold-in does not read."""
     options = loss.options
     n, d = len(item_factors), options.factors
     rows = aligned_zeros(n, options.width)
@@ -99,7 +99,7 @@ def item_columns(loss: Loss) -> tuple[Floats, Floats | None]:
 
 
 def user_columns(loss: Loss, rows: Floats, biases: Floats, scale: RatingScale) -> Floats:
-    """User factors of rows and biases, with the columns that the item factors' biases meet."""
+    """The user factors from rows and biases, with the columns that match the item factors' biases."""
     d = loss.options.factors
     spread = np.float32(scale.spread)
     factors = np.full((len(rows), d + count_bias_columns(loss)), spread, np.float32)

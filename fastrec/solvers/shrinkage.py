@@ -1,10 +1,10 @@
-"""Weights from item to item out of a Gramian with noise: its eigenvalues shrunk to what the noise has left of them.
+"""Item-to-item weights from a noised Gramian, whose eigenvalues are shrunk to undo the noise.
 
 To a symmetric matrix G, noise adds a symmetric matrix E of independent numbers with standard deviation s off the
-diagonal. The eigenvalues of E fill a semicircle up to 2 s √n; an eigenvalue of G below s √n is lost in it, and a larger
-θ shows as λ = θ + s² n / θ, its eigenvector turned away by an angle with cos² = 1 - s² n / θ². The eigenvalue that
-comes nearest to G with the vector that is seen, in the Frobenius norm, is θ cos² = √(λ² - 4 s² n) (Donoho, Gavish,
-Johnstone 2018). All below 2 s √n becomes 0.
+diagonal. The eigenvalues of E fill a semicircle up to 2 s √n; an eigenvalue of G below s √n is lost in it. A larger θ
+appears as λ = θ + s² n / θ, with its eigenvector rotated by an angle with cos² = 1 - s² n / θ². With the observed
+vector, the eigenvalue nearest to G in the Frobenius norm is θ cos² = √(λ² - 4 s² n) (Donoho, Gavish, Johnstone 2018).
+All below 2 s √n becomes 0.
 """
 
 import numpy as np
@@ -16,7 +16,7 @@ from fastrec.parallel import one_blas_thread
 
 
 def edge_of_noise(n: int, deviation: float) -> float:
-    """The largest eigenvalue, about, of symmetric noise of shape (n, n) with that deviation off the diagonal.
+    """The approximate largest eigenvalue of symmetric noise of shape (n, n) with that deviation off the diagonal.
 
     >>> edge_of_noise(100, 0.5)
     10.0
@@ -25,7 +25,7 @@ def edge_of_noise(n: int, deviation: float) -> float:
 
 
 def solve_noised(gramian: NDArray[np.float64], edge: float, ridge: float) -> Floats:
-    """EASE's weights for the Gramian without its noise, as far as that can be told.
+    """Computes EASE's weights for the Gramian with its noise removed as far as possible.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ def solve_noised(gramian: NDArray[np.float64], edge: float, ridge: float) -> Flo
     edge
         The largest eigenvalue of the noise.
     ridge
-        λ, above 0: what is added to the diagonal.
+        λ, above 0, which is added to the diagonal.
 
     Returns
     -------

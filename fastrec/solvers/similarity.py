@@ -1,4 +1,4 @@
-"""Similarities of rows: each is a class here, by which entries are weighted and products of rows are divided."""
+"""Similarities of rows: each is a class that weighs entries and divides the products of rows."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -15,8 +15,8 @@ from fastrec.matrix.rows import shared_value, with_data
 
 Doubles = NDArray[np.float64]
 
-TINY = np.float32(1e-38)  # below it there is no quotient
-LARGEST_SHRINKAGE = 1e30  # above it similarities would be 0 in float32, whatever the products are
+TINY = np.float32(1e-38)  # smaller divisors have no quotient
+LARGEST_SHRINKAGE = 1e30  # larger ones would make all similarities 0 in float32
 
 
 class Divisor(NamedTuple):
@@ -29,7 +29,9 @@ class Divisor(NamedTuple):
 
 
 class Profile(NamedTuple):
-    """The form that a similarity gives rows: Σ_f cells[i, f] · weights[f] · cells[j, f] is divided by `divisor`."""
+    """The form in which a similarity compares rows: Σ_f cells[i, f] · weights[f] · cells[j, f], divided by
+    `divisor`.
+    """
 
     cells: CodeMatrix
     divisor: Divisor
@@ -44,17 +46,17 @@ class Similarity(ABC):
     values
         The values of the training data, float32.
     counts
-        How many rows of the training data each feature occurs in, of shape (n_features,).
+        The number of rows of the training data with each feature, of shape (n_features,).
     n
-        How many rows the training data has.
+        The number of rows of the training data.
     shrinkage
-        What is added to divisors, so that similarities that rest on little are small.
+        A number added to divisors, which lowers similarities from little data.
     asymmetry
-        The share of the norms that divides on the right side, from 0 to 1; the rest is the left side's.
+        The exponent's share of the right side's norm, from 0 to 1; the rest is the left side's.
     k1, b
         BM25's saturation and normalization by length.
     smoothing, shift
-        The exponent of counts of rows, and what is taken from logarithms: of pointwise mutual information.
+        For pointwise mutual information: the exponent of counts of rows, and the number subtracted from logarithms.
     """
 
     values: Floats
@@ -68,10 +70,10 @@ class Similarity(ABC):
     shift: float = 0.0
 
     by_bits: ClassVar[bool] = False
-    """Whether the features in common may be counted, where all values are one."""
+    """Whether common features may be counted if all values are one."""
 
     def profile(self, rows: CodeMatrix) -> Profile:
-        """Rows weighted, with what their products are divided by."""
+        """The weighted rows, with the divisor of their products."""
         cells = with_data(rows, self.weigh(rows))
         return Profile(cells, self.divide(cells))
 
@@ -82,12 +84,12 @@ class Similarity(ABC):
 
     @cached_property
     def unit(self) -> float:
-        """The unit of values, so that products stay within float32."""
+        """The unit of values, which keeps products within float32."""
         return unit_of(self.values)
 
     @property
     def keeps_values(self) -> bool:
-        """Tells whether `weigh` leaves values as they are."""
+        """Tells whether `weigh` leaves values unchanged."""
         return False
 
     @abstractmethod
@@ -99,7 +101,7 @@ class Similarity(ABC):
         """The divisor of products of weighted rows."""
 
     def finish(self, codes: Codes, scores: Floats) -> tuple[Codes, Floats]:
-        """Codes, -1 if there is none, and similarities of what was found by the quotients of products."""
+        """Turns the found quotients of products into codes, -1 if there is none, and similarities."""
         return codes, scores
 
     def _divide_by_norms(self, cells: CodeMatrix, squares: Doubles, shrinkage: float) -> Divisor:
@@ -138,7 +140,7 @@ class Cosine(Similarity):
 
 
 class Jaccard(Similarity):
-    """The features that two rows have in common, divided by those that either has."""
+    """The number of common features of two rows, divided by the number of features of either."""
 
     by_bits = True
 
@@ -153,11 +155,11 @@ class Jaccard(Similarity):
 
 
 class TfIdf(Similarity):
-    """The cosine of rows weighted by TF-IDF: √value · (log((1 + n) / (1 + n_f)) + 1), as scikit-learn has it."""
+    """The cosine of rows weighted by TF-IDF: √value · (log((1 + n) / (1 + n_f)) + 1), as in scikit-learn."""
 
     @cached_property
     def weights(self) -> Floats:
-        """See `Similarity.weights`: the squares of inverse document frequencies, above 0 whatever the counts are."""
+        """See `Similarity.weights`: the squares of inverse document frequencies, which are always above 0."""
         return ((np.log((1 + self.n) / (1 + self.counts)) + 1) ** 2).astype(np.float32)
 
     def weigh(self, rows: CodeMatrix) -> Floats:
@@ -170,7 +172,7 @@ class TfIdf(Similarity):
 
 
 class BM25(Similarity):
-    """The inner product of rows weighted by BM25, with log(1 + (n - n_f + 1/2) / (n_f + 1/2)), as Lucene has it."""
+    """The inner product of rows weighted by BM25, with log(1 + (n - n_f + 1/2) / (n_f + 1/2)), as in Lucene."""
 
     @cached_property
     def mean_length(self) -> float:
@@ -179,7 +181,7 @@ class BM25(Similarity):
 
     @cached_property
     def weights(self) -> Floats:
-        """See `Similarity.weights`: the squares of inverse document frequencies, above 0 whatever the counts are."""
+        """See `Similarity.weights`: the squares of inverse document frequencies, which are always above 0."""
         return (np.log1p((self.n - self.counts + 0.5) / (self.counts + 0.5)) ** 2).astype(np.float32)
 
     def weigh(self, rows: CodeMatrix) -> Floats:
@@ -197,13 +199,13 @@ class BM25(Similarity):
 class PMI(Similarity):
     """Shifted positive pointwise mutual information, log(c_ij Σ_k c_k^s / (c_i c_j^s)) - shift, i the row.
 
-    c_ij is Σ_f 1 / (n_f - 1) over the features that both rows have, n_f being the rows that have it: a feature counts
-    once for each of its rows. c_i is the sum of c_ij over the other rows.
+    c_ij is Σ_f 1 / (n_f - 1) over the common features, with n_f the number of rows of a feature: a feature counts once
+    for each of its rows. c_i is the sum of c_ij over the other rows.
     """
 
     @cached_property
     def weights(self) -> Floats:
-        """See `Similarity.weights`; a feature of one row alone says nothing."""
+        """See `Similarity.weights`; a feature of a single row does not count."""
         others = np.maximum(self.counts - 1, 1)
         return np.where(self.counts > 1, 1 / others, 0).astype(np.float32)
 
@@ -227,16 +229,16 @@ class PMI(Similarity):
 
 SIMILARITIES: dict[str, type[Similarity]] = {"cosine": Cosine, "jaccard": Jaccard, "tfidf": TfIdf, "bm25": BM25}
 OF_ITEMS: dict[str, type[Similarity]] = {**SIMILARITIES, "sppmi": PMI}
-"""Those of items, among them one that says nothing of users."""
+"""The similarities of items, including one that users do not have."""
 
 
 def undivided(n: int) -> Divisor:
-    """The divisor of n rows whose products stay as they are."""
+    """The divisor of n rows whose products stay unchanged."""
     return Divisor(np.ones(n), np.ones(n), np.zeros(n), 0.0)
 
 
 def unit_of(values: Floats) -> float:
-    """A power of four near the largest value, or 1 where that is between 2⁻²⁰ and 2²⁰: exact to divide by.
+    """A power of four near the largest value, or 1 if that is between 2⁻²⁰ and 2²⁰: division by it is exact.
 
     >>> unit_of(np.ones(3, np.float32)), unit_of(np.float32([0, 2.0**41]))
     (1.0, 1099511627776.0)

@@ -12,14 +12,14 @@ from fastrec.parallel import run_pieces
 from fastrec.solvers.gramian import gather_entries, squared_norms, whole_gramian
 from fastrec.solvers.supports import join_weights, strongest_supports
 
-# The gradient is met to this share of the largest one at weights of 0.
+# the gradient, relative to the largest one at zero weights, at which a solution is accepted
 TOLERANCE = np.float32(1e-5)
 SWEEPS, ROUNDS = 1000, 1000
-ROWS = 16  # items that are solved at a time
+ROWS = 16  # items solved at a time
 
 
 def solve_dense(matrix: CodeMatrix, l1: float, l2: float, n_jobs: int) -> CodeMatrix:
-    """The weights W ≥ 0, with a diagonal of 0, that minimise ½‖X - XW‖² + l2/2 ‖W‖² + l1 Σ W.
+    """Solves for the weights W ≥ 0, with a zero diagonal, that minimise ½‖X - XW‖² + l2/2 ‖W‖² + l1 Σ W.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ def solve_dense(matrix: CodeMatrix, l1: float, l2: float, n_jobs: int) -> CodeMa
     Returns
     -------
     CodeMatrix of shape (n, n)
-        The weight from item i to item j in row i and column j.
+        The weights; the entry in row i and column j is that from item i to item j.
     """
     n = matrix.shape[1]
     items, order = _by_popularity(matrix, n_jobs)
@@ -52,7 +52,7 @@ def solve_dense(matrix: CodeMatrix, l1: float, l2: float, n_jobs: int) -> CodeMa
 
 
 def solve_sparse(matrix: CodeMatrix, l1: float, l2: float, neighbors: int, threshold: float, n_jobs: int) -> CodeMatrix:
-    """The same, each item by the `neighbors` items alone that would predict it best alone.
+    """Solves the same problem, each item with only the `neighbors` items that would predict it best alone.
 
     Entries of the Gramian below `threshold` · √(g_ii + l2) √(g_jj + l2) count as 0.
     """
@@ -77,7 +77,7 @@ def solve_sparse(matrix: CodeMatrix, l1: float, l2: float, neighbors: int, thres
 
 
 def _by_popularity(matrix: CodeMatrix, n_jobs: int) -> tuple[CodeMatrix, Codes]:
-    """The columns as rows, the most popular first, and their codes.
+    """Returns the columns as rows, the most popular first, and their codes.
 
     The popular items predict most others: side by side, their rows of the Gramian stay in the cache.
     """

@@ -1,4 +1,4 @@
-"""Regressions of which each has a support of its own: the few items that may predict an item."""
+"""Regressions with their own supports: the few items that may predict each item."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,15 +14,15 @@ from fastrec.solvers.similarity import undivided
 
 Doubles = NDArray[np.float64]
 
-# A small system is solved when its squared residual is down by this factor: to the rounding of float32. 1e-8 left
-# weights off by a thousandth, for a twentieth of the time.
+# A small system is solved when its squared residual has fallen by this factor, to the rounding of float32. 1e-8 left
+# errors of a thousandth in weights, and saved a twentieth of the time.
 TOLERANCE = 1e-14
 STEPS = 100
-ROWS = 64  # that are solved at a time
+ROWS = 64  # systems solved at a time
 
 
 def gramian_of(lower: CodeMatrix, penalties: Doubles, threshold: float) -> Gramian:
-    """The Gramian whose lower triangle is given, with penalties added to its diagonal.
+    """Completes the Gramian of a given lower triangle, with penalties added to its diagonal.
 
     Entries below `threshold` · √(g_ii + penalty_i) √(g_jj + penalty_j) are left out.
     """
@@ -35,22 +35,23 @@ def gramian_of(lower: CodeMatrix, penalties: Doubles, threshold: float) -> Grami
 
 
 def regress_on_supports(gramian: Gramian, right: CodeMatrix, k: int, n_jobs: int) -> tuple[Codes, Floats]:
-    """For each column s of a right side, itself and the k rows that predict it best alone, and A⁻¹ s among these.
+    """Finds for each column s of a right side its support: itself and the k rows that predict it best alone; and A⁻¹ s
+    on it.
 
-    An item is in its own support, since what follows it is hardly ever itself: its weight there is below 0, and those
-    of others are larger for it.
+    An item is in its own support, since it rarely follows itself: its weight there is negative, which raises the
+    others' weights.
 
     Parameters
     ----------
     gramian
         A.
     right
-        S, of shape (n, n), its values above 0. A row i alone leaves s_i² / a_ii less to be explained.
+        S, of shape (n, n), its values above 0. A row i alone explains s_i² / a_ii.
 
     Returns
     -------
     supports, weights : ndarray of shape (n, k + 1)
-        Codes of rows, -1 behind them.
+        The codes of rows, padded with -1.
     """
     columns, n = rows_of(transpose(right, n_jobs)), right.shape[1]
     if len(columns.values) != len(columns.indices):
@@ -73,7 +74,7 @@ def regress_on_supports(gramian: Gramian, right: CodeMatrix, k: int, n_jobs: int
 
 
 def join_weights(supports: Codes, weights: Floats, own: Floats | None, order: Codes, n_jobs: int) -> CodeMatrix:
-    """Weights to each item, of items in the given order, as a matrix by the codes of the items they come from.
+    """Joins the weights to each item, in the given order of items, to a matrix with rows by the codes of source items.
 
     `own` has each item's weight to itself.
     """
@@ -91,16 +92,16 @@ def join_weights(supports: Codes, weights: Floats, own: Floats | None, order: Co
 
 
 def strongest_supports(items: CodeMatrix, users: CodeMatrix, diagonal: Doubles, k: int, least: int, jobs: int) -> Codes:
-    """The k items that each is best predicted by, one alone: those of the largest |g_ij| / √(g_ii + Λ_i).
+    """Finds the k items that would predict each item best alone: those with the largest |g_ij| / √(g_ii + Λ_i).
 
-    They are among those that `least` users had with it.
+    Only items with at least `least` common users count.
     """
     right = np.sqrt(diagonal)
     divisor = undivided(len(diagonal))._replace(right=right)
     columns = columns_of(_absolute(users), right)
     weights = np.ones(users.shape[0], np.float32)
     codes, _ = nearest_columns(rows_of(_absolute(items)), columns, weights, divisor, k, True, jobs, least)
-    codes.sort(axis=1)  # in order of popularity; places that are empty go to the front and then to the end
+    codes.sort(axis=1)  # in order of popularity; empty places sort to the front, and then move to the end
     empty = (codes < 0).sum(axis=1)
     rolled: Codes = np.take_along_axis(codes, (np.arange(k) + empty[:, None]) % k, axis=1)
     return rolled

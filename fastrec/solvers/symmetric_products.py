@@ -10,21 +10,21 @@ from fastrec.matrix.code_matrix import CodeMatrix
 from fastrec.matrix.rows import transpose
 from fastrec.parallel import run_pieces
 
-BLOCK = 1024  # rows of a strip, 256 KB, that stay in a core's own cache
+BLOCK = 1024  # rows of a strip, 256 KB, which stay in a core's own cache
 ROUND = 16  # strips that are read before the products of the first are written
 
 
 def multiply_in_place(lower: Floats, sparse: CodeMatrix, n_jobs: int) -> None:
-    """Puts the product P S of a symmetric matrix P and a sparse matrix S in the place of P.
+    """Replaces a symmetric matrix P by its product P S with a sparse matrix S.
 
-    Rows of P that have been overwritten are read no more, since the columns of P are taken from its lower triangle.
+    Overwritten rows of P are not read again, since the columns of P come from its lower triangle.
 
     Parameters
     ----------
     lower
         P: float32, C-contiguous, of shape (n, n); only the lower triangle is read.
     sparse
-        S, of shape (n, n), its codes rising in each row.
+        S, of shape (n, n), with ascending codes in each row.
     n_jobs
         Threads. The bits do not depend on it.
 

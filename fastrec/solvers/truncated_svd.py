@@ -1,4 +1,4 @@
-"""The leading singular vectors of a sparse matrix, and products of sparse rows with dense vectors, dealt to threads."""
+"""The leading singular vectors of a sparse matrix, and products of sparse rows with dense vectors, run by threads."""
 
 import itertools
 import math
@@ -16,18 +16,18 @@ from fastrec.matrix.rows import transpose
 from fastrec.parallel import balanced_cuts, one_blas_thread, run_pieces
 from fastrec.solvers.als import BLOCK, gramian, rotate
 
-PIECES = 16  # pieces that a product is dealt in
+PIECES = 16  # pieces of a product
 SMALL = 1024  # a side up to which the Gramian is dense and its eigenvectors exact
-OVERSAMPLING = 16  # directions that are iterated beside those asked for
-DEGREES = (1, 2, 3, 6, 8)  # of the Chebyshev filters of the first rounds; the last one stays
-PRODUCTS = 80  # with the Gramian, after which the vectors are taken as they are
-# The largest direction outgrows the smallest wanted one by no more than this in a round: float32 keeps seven digits,
-# and where the largest fills them all (a matrix with few very popular items) the others are lost.
+OVERSAMPLING = 16  # directions that are iterated besides the wanted ones
+DEGREES = (1, 2, 3, 6, 8)  # the degrees of the Chebyshev filters of the first rounds; the last one is repeated
+PRODUCTS = 80  # products with the Gramian after which the iteration ends in any case
+# In a round, the largest direction may outgrow the smallest wanted one by no more than this: float32 keeps seven
+# digits, and if the largest fills them (a matrix with few very popular items), the others are lost.
 GROWTH = 1e6
 
 
 class SparseProduct:
-    """A sparse matrix that is multiplied with dense arrays by threads; a row's bits are the same in any company.
+    """A sparse matrix that threads multiply with dense arrays; a row's bits do not depend on other rows.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ class SparseProduct:
 
 
 def add_dense_products(vectors: Floats, matrix: Floats, out: Floats, n_jobs: int) -> None:
-    """Adds `vectors @ matrix` to `out`, in place; an element's bits do not depend on what is beside it.
+    """Adds `vectors @ matrix` to `out`, in place; an element's bits do not depend on its neighbours.
 
     Parameters
     ----------
@@ -91,7 +91,9 @@ def sum_vectors(matrix: CodeMatrix, vectors: Floats, n_jobs: int) -> Floats:
 
 
 def pad_columns(vectors: Floats) -> Floats:
-    """The vectors with zeros up to a multiple of sixteen columns, as kernels take them; themselves where they fit."""
+    """The vectors padded with zeros to a multiple of sixteen columns for kernels; the vectors themselves if they
+    fit.
+    """
     width = padded_width(vectors.shape[1])
     if vectors.shape[1] == width:
         return np.require(vectors, np.float32, ["C", "A"])
@@ -102,32 +104,34 @@ def pad_columns(vectors: Floats) -> Floats:
 
 @dataclass(frozen=True)
 class TruncatedSVD:
-    """The largest singular values, float64 of shape (k,), falling, and their right vectors, of shape (m, k)."""
+    """The largest singular values, float64 of shape (k,), in descending order, and their right vectors, of shape
+    (m, k).
+    """
 
     values: NDArray[np.float64]
     vectors: Floats
 
 
 def truncated_svd(matrix: CodeMatrix, k: int, *, random_state: int, n_jobs: int, tol: float = 1e-4) -> TruncatedSVD:
-    """The `k` largest singular values of a sparse matrix with their right singular vectors.
+    """Computes the `k` largest singular values of a sparse matrix with their right singular vectors.
 
-    Where a side is short, the eigenvectors of the dense Gramian. Else subspace iteration with Chebyshev filters
-    (Rutishauser 1970; Zhou, Saad 2007) from random vectors. Each round multiplies the wanted directions by a polynomial
-    of MᵀM that is small below the smallest Ritz value, until no wanted value moves by more than `tol` of the largest.
-    The answer does not depend on `n_jobs`.
+    If a side is short, they come from the eigenvectors of the dense Gramian. Otherwise from subspace iteration with
+    Chebyshev filters (Rutishauser 1970; Zhou, Saad 2007) from random vectors. Each round multiplies the wanted
+    directions by a polynomial of MᵀM that is small below the smallest Ritz value, until no wanted value moves by more
+    than `tol` of the largest. The answer does not depend on `n_jobs`.
 
     Parameters
     ----------
     matrix
-        Of shape (n, m).
+        The matrix, of shape (n, m).
     k
-        How many; what there is not has value 0 and a vector of zeros.
+        The number of vectors; missing ones have value 0 and a vector of zeros.
     random_state
         The seed of the first vectors.
     n_jobs
         The number of threads.
     tol
-        When to stop.
+        The tolerance that stops the iteration.
 
     Raises
     ------
@@ -185,7 +189,7 @@ def _iterate(
 
 
 def _highest_degree(squares: NDArray[np.float64]) -> int:
-    """The largest degree of a filter that keeps to `GROWTH`: T_d(x) = cosh(d arcosh x) for x above 1."""
+    """The largest degree of a filter within `GROWTH`: T_d(x) = cosh(d arcosh x) for x above 1."""
     if not squares[-1] > 0:
         return 1
     return max(1, int(math.acosh(GROWTH) / math.acosh(max(2 * squares[0] / squares[-1] - 1, 1 + 1e-6))))
@@ -194,7 +198,7 @@ def _highest_degree(squares: NDArray[np.float64]) -> int:
 def _apply_filters(
     rows: SparseProduct, columns: SparseProduct, X: Floats, degree: int, squares: NDArray[np.float64], n_jobs: int
 ) -> Floats:
-    """T_degree of the Gramian, its interval [0, smallest Ritz value] mapped to [-1, 1], times X."""
+    """Applies T_degree of the Gramian to X, with the interval [0, smallest Ritz value] mapped to [-1, 1]."""
     cut = max(float(squares[-1]), 1e-30)
     if degree == 1 or not squares[0] > 0:
         return columns.times(rows.times(X, n_jobs), n_jobs)
@@ -219,11 +223,11 @@ def _apply_filters(
 
 
 def _orthonormalize(X: Floats, n_jobs: int) -> None:
-    """Columns of unit length at right angles, in place: Cholesky QR of columns that are brought to one length first."""
+    """Makes columns orthonormal in place: Cholesky QR of columns that are first scaled to one length."""
     for _ in range(2):
         matrix = gramian(X, n_jobs)
         lengths = np.sqrt(np.maximum(np.diagonal(matrix), 1e-30))
         scaled = matrix / lengths[:, None] / lengths
         values, basis = np.linalg.eigh(scaled)
-        values = np.maximum(values, 1e-7 * values[-1])  # below it a float32 Gramian says nothing
+        values = np.maximum(values, 1e-7 * values[-1])  # smaller values of a float32 Gramian are rounding errors
         rotate(X, (basis / np.sqrt(values) / lengths[:, None]).astype(np.float32), n_jobs)

@@ -50,7 +50,7 @@ def test_a_file_is_shipped_where_the_engine_does_that(spark):
     model = fr.Popularity().fit(DATA)
     users = spark.createDataFrame(pa.table({"user": ["u1", "u3"]}))
     if ENGINE == "sail":
-        with pytest.raises(ValueError, match="ships no files: name a `file` that all executors see"):
+        with pytest.raises(ValueError, match="ships no files: give a `file` that all executors see"):
             score_on_spark(model, users, 1)
         return
     found = rows_of(score_on_spark(model, users, 1))

@@ -111,7 +111,7 @@ def test_what_cannot_be_fitted_again_needs_the_data_and_is_left_as_it_was(tmp_pa
     model = fr.Item2Vec(factors=4, random_state=0).fit(data())
     journal = Journal(tmp_path / "e.db")
     journal.append([(GONE[0], ITEMS[0])])
-    with pytest.raises(ValueError, match=r"Item2Vec cannot forget users by what it holds: .* Give data="):
+    with pytest.raises(ValueError, match=r"Item2Vec cannot forget users with its own data alone: .* Give the data"):
         fr.forget(model, GONE, journal=journal)
     assert len(journal.history(GONE[0])) == 1
     assert GONE[0] in model.users_

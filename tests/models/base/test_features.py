@@ -260,6 +260,6 @@ def test_updates_of_models_with_features(model):
 
 def test_columns_are_asked_to_be_made_a_matrix():
     with pytest.raises(
-        TypeError, match="item_features must be a matrix with 3 rows, got columns: FeatureEncoder makes"
+        TypeError, match="item_features must be a matrix with 3 rows, got columns: make one with FeatureEncoder"
     ):
         ImplicitALS(2).fit(np.eye(3), item_features={"genre": ["a", "b", "a"]})
