@@ -70,8 +70,56 @@ def test_a_module_depends_on_all_that_it_imports_and_on_nothing_else(sources):
     before = sources(texts)(ROWS)
     assert sources({"other.py": "1"})(ROWS) == before
     for path in set(texts) - {"other.py"}:
-        assert sources({path: texts[path] + "# changed"})(ROWS) != before, path
+        assert sources({path: texts[path] + "changed = 1\n"})(ROWS) != before, path
         assert sources({path: texts[path]})(ROWS) == before
+
+
+PROSE_AND_CODE = '''"""A module.
+
+It has a docstring.
+"""
+
+# A comment.
+def double(number):
+    """Twice a number."""
+    # It is added to itself.
+    return number + number  # and returned
+'''
+
+
+def test_a_change_of_prose_compiles_nothing(sources):
+    before = sources({"rows.py": PROSE_AND_CODE})(ROWS)
+    for old in ("It has", "A comment", "Twice a", "It is", "and returned", "    # It is added to itself.\n"):
+        assert sources({"rows.py": PROSE_AND_CODE.replace(old, "")})(ROWS) == before, old
+    assert sources({"rows.py": PROSE_AND_CODE.replace("+", "*")})(ROWS) != before
+
+
+def test_only_prose_is_left_out_of_the_digest():
+    def without_docstring(match):
+        indent, found, _ = match[0].partition('"""')
+        return f'{indent}""\n' if found else ""
+
+    def code_of(source):
+        tree = ast.parse(source)
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
+                del node.body[0]
+        return ast.dump(tree)
+
+    for module in _jit._all_modules():
+        source = _jit._source(module)
+        assert code_of(_jit.PROSE.sub(without_docstring, source)) == code_of(source), module
+
+
+def test_kernels_of_one_module_have_names_of_their_own():
+    for module in _jit._all_modules():
+        functions = [node for node in ast.walk(ast.parse(_jit._source(module))) if isinstance(node, ast.FunctionDef)]
+        names = [function.name for function in functions if "kernel" in map(_name_of, function.decorator_list)]
+        assert len(set(names)) == len(names), module
+
+
+def _name_of(decorator):
+    return ast.unparse(decorator).partition("(")[0]
 
 
 def test_the_imports_of_every_kernel_module_are_found():

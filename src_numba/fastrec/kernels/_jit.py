@@ -26,7 +26,10 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 SOURCES = Path(__file__).resolve().parent
 PACKAGE = "fastrec.kernels"
 IMPORTS = re.compile(rf"^from {re.escape(PACKAGE)}(?:\.([\w.]+) import| +import ([\w, ]+))", re.MULTILINE)
-KEPT = 30 * 24 * 3600.0  # seconds that compiled kernels are kept that no process has asked for
+KEPT = 30 * 24 * 3600.0  # seconds that compiled kernels are kept without a process that asks for them
+
+# Docstrings and comments, but for comments after code with a double quote: a change of these parts compiles nothing.
+PROSE = re.compile(r'(?:\A|(?<=:\n))[ \t]*"""(?s:.*?)"""\n|^[ \t]*#.*\n|[ \t]+#[^"\n]*$', re.MULTILINE)
 
 # Everything that lets LLVM reorder sums and fuse multiplications, without `nnan` and `ninf`: a NaN must stay visible.
 FAST = frozenset({"contract", "reassoc", "nsz", "arcp", "afn"})
@@ -72,8 +75,8 @@ def _source(module: str) -> str:
 
 @functools.cache
 def _digest_and_imports(module: str) -> tuple[str, frozenset[str]]:
-    """A digest of the source of a module of this package, and the modules of this package that it imports."""
-    source = _source(module)
+    """A digest of the code of a module of this package, and the modules of this package that it imports."""
+    source = PROSE.sub("", _source(module))
     names = [name.strip() for one, several in IMPORTS.findall(source) for name in (one or several).split(",")]
     return hashlib.sha256(source.encode()).hexdigest(), frozenset(names)
 
@@ -141,7 +144,8 @@ class _Locator(caching._CacheLocator):  # type: ignore[misc]
     """Tells Numba to keep a function's machine code in the `cache_folder` of its module."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
-        self.name = f"{function.__module__}.{function.__code__.co_firstlineno}"
+        inside = function.__module__.startswith(f"{PACKAGE}.")  # its digest covers the function, whatever its line
+        self.name = f"{function.__module__}.{'' if inside else function.__code__.co_firstlineno}"
         self.folder = str(cache_folder(function.__module__))
 
     def get_cache_path(self) -> str:
