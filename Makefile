@@ -24,7 +24,7 @@ chosen: .venv/dev
 
 # Within 90 seconds: what most changes break first.
 quick: lint
-	$(PYTEST) tests/test_validation.py tests/test_storage.py tests/test_metrics.py tests/test_parallel.py
+	$(PYTEST) tests/test_validation.py tests/test_storage.py tests/metrics tests/test_parallel.py
 
 # fastrec.distributed on Sail, and where there is Java on Spark, in an environment of its own: pyspark and the newest
 # pandas do not go together. On Spark, where a job costs a second, the few tests that it may fail and Sail does not; its

@@ -1,6 +1,7 @@
 """That the package is whole: in a checkout, in a copy of it without links, and in what setuptools is told to take."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -43,3 +44,10 @@ print(fr.__file__, kernels.__file__)
     done = subprocess.run(command, env=environment, cwd=tmp_path.parent, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count(str(tmp_path)) == 2, "another fastrec was found"
+
+
+def test_the_parts_of_the_suite_that_are_named_are_there():
+    lists = ("Makefile", "tests/chosen.txt", ".ci/run", ".ci/arm")
+    named = {path for file in lists for path in re.findall(r"\btests/[\w/.]+\w", (ROOT / file).read_text())}
+    assert len(named) > 10
+    assert [path for path in sorted(named) if not (ROOT / path).exists()] == []
