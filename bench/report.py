@@ -123,6 +123,38 @@ def bars(records: list[Record], path: Path) -> None:
     plt.close(figure)
 
 
+def pitfalls(records: list[Record], blend: float, path: Path) -> None:
+    """The accuracy of TwoStage by what it learns from, beside that of a Blend of its members."""
+    ordered = sorted(records, key=lambda record: record["ndcg@10"])
+    figure, axes = plt.subplots(figsize=(7, 2.4), layout="constrained")
+    for place, value in enumerate(record["ndcg@10"] for record in ordered):
+        above = value > blend
+        axes.plot([blend, value], [place, place], color="#ced4da", linewidth=2, zorder=1)
+        axes.plot(value, place, "o", color="#0b7285" if above else "#868e96", zorder=2)
+        text = f"{value:.3f} ({value - blend:+.3f})"
+        shift = (7, "left") if above else (-7, "right")
+        axes.annotate(
+            text, (value, place), (shift[0], 0), textcoords="offset points", ha=shift[1], va="center", fontsize=8
+        )
+    axes.axvline(blend, color="#e8590c", linestyle="--", linewidth=1, zorder=0)
+    axes.set_yticks(range(len(ordered)), [record["what"] for record in ordered])
+    axes.set_ylim(-0.6, len(ordered) - 0.4)
+    axes.set_xlim(0.18, 0.34)
+    axes.set_title(f"- - a Blend of the same members: {blend:.3f}", color="#e8590c", fontsize=8, loc="right")
+    axes.set_xlabel("NDCG@10 on what came later", fontsize=8)
+    axes.tick_params(labelsize=8)
+    axes.spines[["top", "right"]].set_visible(False)
+    with plt.rc_context({"svg.fonttype": "none"}):
+        figure.savefig(path, metadata={"Date": None})
+    plt.close(figure)
+
+
+def blend_of(results: Path) -> float:
+    """The NDCG@10 of the Blend of the same members and seed."""
+    records: list[Record] = json.loads((results / "ranking-cut_in_time.json").read_text(encoding="utf-8"))["records"]
+    return float(next(record["ndcg@10"] for record in records if (record["seed"], record["model"]) == (0, "Blend")))
+
+
 COLOURS = {
     "fastrec": "#0b7285",
     "fastrec float16": "#66d9e8",
@@ -215,6 +247,8 @@ def main() -> None:
         records, machine = content.get("records"), content["machine"]  # the accuracy page has its own
         if not records:
             continue
+        if path.stem == "ranking-labels":
+            pitfalls(records, blend_of(HERE / "results"), DOCS / "img" / "ranking-pitfalls.svg")
         if "page" in content:
             put(
                 DOCS / content["page"],

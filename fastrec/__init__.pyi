@@ -66,6 +66,8 @@ from .models import SequenceAttention as SequenceAttention
 from .models import SequenceKNN as SequenceKNN
 from .models import SequenceRules as SequenceRules
 from .models import SGDFactorization as SGDFactorization
+from .models import Slots as Slots
+from .models import Switch as Switch
 from .models import TwoStage as TwoStage
 from .models import TwoTowerRecommender as TwoTowerRecommender
 from .models import UserKNN as UserKNN

@@ -49,6 +49,8 @@ _OTHER_NAMES: dict[str, tuple[str, ...]] = {
         "popscorer",
     ),
     "Blend": ("ensemble", "hybrid", "weightedensemble", "votingregressor", "hybridrecommender"),
+    "Switch": ("switchrecommender", "switchinghybrid", "fallbackscorer", "router"),
+    "Slots": ("slotrecommender", "mixedhybrid", "backfill", "interleave"),
     "TwoStage": ("cascade", "candidaterankingmodel", "twostagemodel", "lambdamart", "rankingmodel"),
     "Interactions, which read_interactions makes": ("dataset", "trainset", "interactiondataset", "ratings"),
     "split_random, split_time or split_last": ("traintestsplit", "trainvaltestsplit"),

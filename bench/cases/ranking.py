@@ -1,8 +1,13 @@
 """Two stages: TwoStage beside its members and a Blend of them, and what decides how good it is."""
 
+import os
+import re
+import subprocess
+import tempfile
 import time
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +15,7 @@ from data import Folder, codes
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 import fastrec as fr
+from fastrec.metrics import measure
 from fastrec.models.ranking import LeakWarning, Scores
 
 Record = dict[str, Any]
@@ -23,16 +29,8 @@ SOME_USERS = 2000  # of Gowalla, who are asked for
 
 def movielens(folder: Folder, parts: tuple[str, str] = ("train valid", "test")) -> tuple[fr.Interactions, ...]:
     """MovieLens 1M cut in time, with facts about the films; to find are events of users with a history."""
-    users, items, times, split = folder.columns("ml-1m", "user", "item", "timestamp", "time_split")
-    ids = np.unique(items)
-    films, *columns = folder.item_columns("ml-1m", "item", *FACTS)
-    places = {film: place for place, film in enumerate(films.tolist())}
-    rows = [places.get(film, -1) for film in ids.tolist()]
-    info = {
-        name: np.array([column[row] if row >= 0 else None for row in rows], object)
-        for name, column in zip(FACTS, columns, strict=True)
-    }
-    data = fr.Interactions(codes(users), codes(items), times=times.astype(np.int64), time_unit="s", item_info=info)
+    (split,) = folder.columns("ml-1m", "time_split")
+    data = rated_films(folder, "ml-1m")
     train, test = (data.select(np.isin(split.astype(str), part.split())) for part in parts)
     return train, test.select(np.isin(test.user_codes, train.user_codes))
 
@@ -119,4 +117,86 @@ def without_times(folder: Folder, repeats: int) -> Iterator[Record]:
             }  # fmt: skip
 
 
-PARTS = (cut_in_time, labels, without_times)
+def with_facts(folder: Folder, repeats: int) -> Iterator[Record]:
+    """MovieLens with facts about the films, three seeds: a random fifth hidden without times, or the last fifth of all
+    events. TwoStage less the best of its members, paired, with 95 % intervals.
+    """
+    for name in ("ml-100k", "ml-1m"):
+        whole = rated_films(folder, name)
+        for split in ("random", "time"):
+            for seed in range(SEEDS):
+                if split == "random":
+                    train, test = fr.split_random(whole._replace(times=None), 0.2, random_state=seed)
+                else:
+                    train, test = fr.split_time(whole, fraction=0.2)
+                    test = test.select(np.isin(test.user_codes, train.user_codes))
+                two, took = fitted(fr.TwoStage(members(seed), random_state=seed), train)
+                named = {"TwoStage": two, **{type(member).__name__: member for member in two.members_}}
+                report = fr.evaluate(named, test, list(METRICS))
+                best = max(list(named)[1:], key=lambda one: report.mean("ndcg@10", one))
+                found = {metric: report.mean(metric, "TwoStage") for metric in METRICS}
+                less = {f"less it, {metric}": _difference(report, metric, "TwoStage", best) for metric in METRICS}
+                yield {
+                    "data": name, "split": split, "seed": seed, **found, "best member": best, **less,
+                    "ranker": two.uses_ranker_, "fit, CPU s": took,
+                }  # fmt: skip
+
+
+def rated_films(folder: Folder, name: str) -> fr.Interactions:
+    """All ratings of MovieLens as events, with facts about the films that are there."""
+    users, items, times = folder.columns(name, "user", "item", "timestamp")
+    ids, facts = np.unique(items), FACTS if name == "ml-1m" else ("title", "genres", "release_date")
+    films, *columns = folder.item_columns(name, "item", *facts)
+    places = {film: place for place, film in enumerate(films.tolist())}
+    rows = [places.get(film, -1) for film in ids.tolist()]
+    info = {
+        fact: np.array([column[row] if row >= 0 else None for row in rows], object)
+        for fact, column in zip(facts, columns, strict=True)
+    }
+    if "release_date" in info:
+        info["year"] = np.array([_year(date) for date in info.pop("release_date")], object)
+    return fr.Interactions(codes(users), codes(items), times=times.astype(np.int64), time_unit="s", item_info=info)
+
+
+def _year(date: Any) -> int | None:
+    """The year in a date, which MovieLens 100K writes as 01-Jan-1995."""
+    found = re.search(r"\b(?:19|20)\d\d\b", str(date))
+    return int(found[0]) if found else None
+
+
+def peers(folder: Folder, repeats: int) -> Iterator[Record]:
+    """ML-1M cut in time beside the two stages of RecTools and skrecsys: three seeds of ours, one run of each of theirs.
+
+    Each peer runs in a Python of its own, which RECTOOLS_PYTHON and SKRECSYS_PYTHON name (`pip install rectools
+    catboost implicit`, `pip install skrecsys catboost`).
+    """
+    train, test = movielens(folder)
+    asked = np.unique(test.user_codes)
+    for seed in range(SEEDS):
+        began = time.process_time()
+        model = fr.TwoStage(members(seed), random_state=seed).fit(train)
+        lists = model.recommend(asked, k=20).codes
+        yield _judged(f"fastrec, seed {seed}", lists, test, asked, time.process_time() - began)
+    for name in ("rectools", "skrecsys"):
+        yield _judged(name, *_run_peer(name, train, test, asked))
+
+
+def _run_peer(name: str, train: fr.Interactions, test: fr.Interactions, asked: Any) -> tuple[Any, Any, Any, float]:
+    python = os.environ.get(f"{name.upper()}_PYTHON")
+    if python is None:
+        raise ImportError(f"{name.upper()}_PYTHON must name a Python that has {name} and CatBoost")
+    with tempfile.TemporaryDirectory() as place:
+        given, found = Path(place) / "events.npz", Path(place) / "lists.npz"
+        np.savez(given, users=train.user_codes, items=train.item_codes, times=train.times, asked=asked)
+        script = Path(__file__).resolve().parents[1] / "two_stage_peers.py"
+        subprocess.run([python, script, name, given, found], check=True)
+        with np.load(found) as said:
+            return said["lists"], test, asked, float(said["seconds"])
+
+
+def _judged(name: str, lists: Any, test: fr.Interactions, asked: Any, seconds: float) -> Record:
+    values = measure(lists, test.matrix[asked], *METRICS)
+    return {"library": name, **{m: float(np.mean(values[m])) for m in METRICS}, "fit and lists, CPU s": seconds}
+
+
+PARTS = (cut_in_time, labels, without_times, with_facts, peers)

@@ -122,6 +122,7 @@ class Interactions:
         "_item_info",
         "_items",
         "_merged",
+        "_order",
         "_ties",
         "_time_unit",
         "_times",
@@ -161,6 +162,7 @@ class Interactions:
         self._item_info = None if item_info is None else check_item_info(item_info, len(self._items))
         self._columns: dict[str, str] | None = None
         self._merged: dict[str, Merged] = {}
+        self._order: NDArray[np.int32] | None = None
         self._ties: Ties | None = None
         self._told: set[str] = set()
         self._is_part = False
@@ -173,7 +175,7 @@ class Interactions:
         new = type(self).__new__(type(self))
         for slot in self.__slots__:
             setattr(new, slot, getattr(self, slot))
-        new._merged, new._ties = {}, None
+        new._merged, new._order, new._ties = {}, None, None
         for name, value in fields.items():
             if isinstance(value, np.ndarray):
                 value.flags.writeable = False
@@ -378,22 +380,23 @@ class Interactions:
         Returns
         -------
         ndarray of shape (nnz,), or None
-            int32: a permutation in each row. Events with equal times follow the order of their rows. None without
-            times.
+            int32, read-only: a permutation in each row. Events with equal times follow the order of their rows. None
+            without times. It is made once and kept.
 
         Examples
         --------
         >>> Interactions([0, 0, 0], [1, 0, 1], times=[10, 20, 30]).order()
         array([0, 1], dtype=int32)
         """
-        if self._times is None:
-            return None
+        if self._times is None or self._order is not None:
+            return self._order
         known = next(iter(self._merged.values()), None)  # every policy has the same entries
         matrix = self.matrix_by("last") if known is None else known.matrix
         by_time, ranks = self._rank_last_events()
         order = order_by_rank(matrix, ranks, self.n_interactions)
         self._ties = count_ties(matrix, order, self._times[by_time[ranks]])
-        return order
+        self._order = readonly(order)
+        return self._order
 
     def tied_share(self) -> float:
         """The share of neighbours in users' histories with equal times, whose order is that of the rows alone.
@@ -640,10 +643,10 @@ class Interactions:
         return make_frame(columns, backend)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {slot: getattr(self, slot) for slot in self.__slots__ if slot not in ("_merged", "_ties")}
+        return {slot: getattr(self, slot) for slot in self.__slots__ if slot not in ("_merged", "_order", "_ties")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self._merged, self._ties = {}, None
+        self._merged, self._order, self._ties = {}, None, None
         info = state["_item_info"] or {}
         for array in (*(state[f"_{name}"] for name in ("user_codes", "item_codes", "values", "times")), *info.values()):
             if array is not None:

@@ -16,6 +16,8 @@ from fastrec.models.composed.compressed_factors import CompressedFactors
 from fastrec.models.composed.compressed_weights import CompressedWeights
 from fastrec.models.composed.compression import compress
 from fastrec.models.composed.reranked import Reranked
+from fastrec.models.composed.slots import Slots
+from fastrec.models.composed.switch import Switch
 from fastrec.models.content import ContentRecommender
 from fastrec.models.ease import EASE
 from fastrec.models.explicit_als import ExplicitALS
@@ -71,6 +73,8 @@ __all__ = [
     "SequenceAttention",
     "SequenceKNN",
     "SequenceRules",
+    "Slots",
+    "Switch",
     "TwoStage",
     "TwoTowerRecommender",
     "Updating",

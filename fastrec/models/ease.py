@@ -9,14 +9,14 @@ from fastrec.kernels.ease import TILE, fill_weights, solve_columns
 from fastrec.kernels.supports import Gramian
 from fastrec.matrix.arrays import Floats, readonly
 from fastrec.matrix.code_matrix import CodeMatrix
-from fastrec.matrix.rows import pick_rows, transpose, with_data
+from fastrec.matrix.rows import transpose, with_data
 from fastrec.models.base.fading import Fading
 from fastrec.models.base.item_weights import ItemWeights, is_dense, is_finite
 from fastrec.models.base.weighting import Weighted
 from fastrec.options import MIN_SUPPORT, Choice, Integer, Jobs, Number, Options, Verbosity
 from fastrec.parallel import effective_jobs, run_pieces
 from fastrec.progress import epoch_progress
-from fastrec.solvers.gramian import fill_lower, gather_entries, squared_norms
+from fastrec.solvers.gramian import by_popularity, fill_lower, gather_entries, squared_norms
 from fastrec.solvers.inversion import NotPositiveDefiniteError, count_tiles, invert_lower
 from fastrec.solvers.supports import ROWS, STEPS, TOLERANCE, join_weights, strongest_supports
 
@@ -182,10 +182,7 @@ class EASE(Fading, Weighted, ItemWeights):
 
     def _fit_sparse(self, matrix: CodeMatrix, squares: Doubles, jobs: int) -> CodeMatrix:
         n = matrix.shape[1]
-        order = np.argsort(-self.item_counts_, kind="stable").astype(np.int32)
-        items = pick_rows(
-            transpose(matrix, jobs), order
-        )  # the most popular items first, so that rows below the diagonal are short
+        items, order = by_popularity(matrix, jobs)  # the most popular first, so that rows below the diagonal are short
         users = transpose(items, jobs)
         squares = squares[order]
         penalties = self._penalties(squares)

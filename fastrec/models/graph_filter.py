@@ -245,8 +245,7 @@ class GraphFilter(Fading, Weighted, Explaining):
         """
         search, signals = self._derived.get(SEARCH, self._make_search), self._signals(self._weigh(audience))
         if search.is_worth(signals):
-            exclude = wanted.excluded_of_one if len(audience) == 1 else wanted.exclude
-            filters = read_filters(exclude, wanted.allow, len(audience), self.n_features_in_)
+            filters = read_filters(wanted.excluded_of(len(audience)), wanted.allow, len(audience), self.n_features_in_)
             jobs = effective_jobs(self.n_jobs) if len(audience) > 1 else 1
             codes, scores, found = search.search(signals, self._coordinates(signals, jobs), k, filters.closed, jobs)
             if found:

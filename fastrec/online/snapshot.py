@@ -340,9 +340,25 @@ class Snapshot:
 
     def explain(self, user: Id, item: Id, k: int | None = None) -> Explanation:
         """Explains the score of one item by each item of the user's history, for models that can explain."""
+        return self.model.explain(self._audience_of_user(user), item, k)  # type: ignore[no-any-return]
+
+    def explain_features(self, who: Any, item: Id, k: int | None = None) -> Any:
+        """Explains the score of one item by features of it and of a user, or of a history as an `Audience`; for models
+        with a ranker: see `TwoStage.explain_features`.
+        """
+        known = isinstance(who, int | str)
+        if known and self._states.get(who) is None and self._base(who) >= 0:
+            audience = Audience.of_users(self.model, np.array([self._base(who)], np.int32))
+        else:
+            audience = self._audience_of_user(who) if known else who
+        return self.model.explain_features(audience, item, k)
+
+    def _audience_of_user(self, user: Id) -> Audience:
+        """The history of a user with all events, and what the model makes of it and of whose it is."""
         if not self.knows(user):
             raise ValueError(f"user: unknown id {user!r}")
-        return self.model.explain(self._audience_of([self.history(user)]), item, k)  # type: ignore[no-any-return]
+        audience = self._audience_of([self.history(user)])
+        return replace(audience, vectors=self.model.fold_in(audience, np.array([self._base(user)], np.int32)))
 
     def _audience_of(self, rows: Sequence[History]) -> Audience:
         """Returns the audience to ask the model about: histories, with their order if all have one."""

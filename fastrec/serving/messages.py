@@ -137,11 +137,13 @@ class EventsRequest(Struct, forbid_unknown_fields=True):
 
 
 class Reason(Struct, omit_defaults=True):
-    """The part of a score that an item of the history adds."""
+    """The part of a score that an item of the history adds, or a feature of the item and the user."""
 
-    item: Id
     contribution: float
+    item: Id | None = None
     title: str | None = None
+    feature: str | None = None
+    value: Annotated[float | None, Meta(description="Of the feature; none where it is not known.")] = None
 
 
 class Recommended(Struct, omit_defaults=True):

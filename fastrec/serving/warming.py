@@ -35,6 +35,8 @@ def warm_up(snapshot: Snapshot) -> None:
         model.recommend(row, 1, **options)
     if "explain" in model.capabilities:
         model.explain(row, item[0], 1)
+    elif hasattr(model, "explain_features"):
+        model.explain_features(row, item[0], 1)
     with contextlib.suppress(ValueError):  # the model needs users to compare items, and keeps none
         model.similar_items(item, 1)
     largest_value(model)

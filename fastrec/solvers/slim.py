@@ -9,7 +9,7 @@ from fastrec.matrix.arrays import Codes, Floats, readonly, starts_of
 from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr
 from fastrec.matrix.rows import pick_rows, transpose
 from fastrec.parallel import run_pieces
-from fastrec.solvers.gramian import gather_entries, squared_norms, whole_gramian
+from fastrec.solvers.gramian import by_popularity, gather_entries, squared_norms, whole_gramian
 from fastrec.solvers.supports import join_weights, strongest_supports
 
 # the gradient, relative to the largest one at zero weights, at which a solution is accepted
@@ -32,7 +32,7 @@ def solve_dense(matrix: CodeMatrix, l1: float, l2: float, n_jobs: int) -> CodeMa
         The weights; the entry in row i and column j is that from item i to item j.
     """
     n = matrix.shape[1]
-    items, order = _by_popularity(matrix, n_jobs)
+    items, order = by_popularity(matrix, n_jobs)
     gramian = readonly(whole_gramian(transpose(items, n_jobs), n_jobs))
     penalties = np.float32(l1), np.float32(l2)
     found: dict[int, tuple[Floats, Codes, NDArray[np.int64]]] = {}
@@ -57,7 +57,7 @@ def solve_sparse(matrix: CodeMatrix, l1: float, l2: float, neighbors: int, thres
     Entries of the Gramian below `threshold` · √(g_ii + l2) √(g_jj + l2) count as 0.
     """
     n = matrix.shape[1]
-    items, order = _by_popularity(matrix, n_jobs)
+    items, order = by_popularity(matrix, n_jobs)
     users = transpose(items, n_jobs)
     diagonal = squared_norms(users) + l2
     k = min(neighbors, max(1, n - 1))
@@ -74,13 +74,3 @@ def solve_sparse(matrix: CodeMatrix, l1: float, l2: float, neighbors: int, thres
         n_jobs,
     )
     return join_weights(supports, weights, None, order, n_jobs)
-
-
-def _by_popularity(matrix: CodeMatrix, n_jobs: int) -> tuple[CodeMatrix, Codes]:
-    """Returns the columns as rows, the most popular first, and their codes.
-
-    The popular items predict most others: side by side, their rows of the Gramian stay in the cache.
-    """
-    counts = np.bincount(matrix.indices, minlength=matrix.shape[1])
-    order = np.argsort(-counts, kind="stable").astype(np.int32)
-    return pick_rows(transpose(matrix, n_jobs), order), order

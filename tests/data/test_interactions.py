@@ -398,6 +398,9 @@ def test_order_is_that_of_each_pairs_last_event(events, duplicates):
         entries = slice(*matrix.indptr[user : user + 2])
         found = sorted(zip(order[entries].tolist(), matrix.indices[entries].tolist(), strict=True))
         assert found == list(enumerate(sorted(last, key=last.get)))
+    assert data.order() is order
+    assert not order.flags.writeable
+    assert data._replace(times=-data.times).order() is not order
 
 
 def test_without_times_there_is_no_order():

@@ -4,8 +4,9 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fastrec.kernels.trees import Trees, sum_leaves, trace_leaves
+from fastrec.kernels.trees import Trees, sum_exit_leaves, sum_leaves, trace_leaves
 from fastrec.matrix.arrays import readonly
+from fastrec.models.ranking.forest import find_splits
 from tests.reference import trees as reference
 
 
@@ -39,6 +40,9 @@ def test_sums_and_parts_are_those_of_one_node_at_a_time(seed, n_trees, n, room):
     scores = np.zeros(n)
     sum_leaves(trees, readonly(np.ascontiguousarray(X.T)), np.empty(room, np.int32), scores)
     np.testing.assert_allclose(scores, reference.sum_leaves(trees, X), atol=1e-12)
+    by_splits = np.zeros(n)
+    sum_exit_leaves(find_splits(trees), readonly(np.ascontiguousarray(X.T)), np.empty(room, np.int64), by_splits)
+    np.testing.assert_array_equal(by_splits, scores)
     for row, score in zip(X, scores, strict=True):
         parts = np.zeros(4)
         trace_leaves(trees, readonly(row), parts)
@@ -57,3 +61,6 @@ def test_a_number_at_the_threshold_goes_left():
     X = readonly(np.array([[0.5, 0.6, np.nan, -np.inf]], np.float32))
     sum_leaves(trees, X, np.empty(4, np.int32), scores)
     assert scores.tolist() == [-1, 1, 1, -1]
+    by_splits = np.zeros(4)
+    sum_exit_leaves(find_splits(trees), X, np.empty(4, np.int64), by_splits)
+    assert by_splits.tolist() == [-1, 1, 1, -1]

@@ -20,6 +20,7 @@ from fastrec.models.base.items import read_items
 from fastrec.models.base.learner import Learner
 from fastrec.models.base.scores import DenseScores, SearchedScores
 from fastrec.models.base.single import Single, SingleAnswer
+from fastrec.models.base.tracing import Step, end_in_list
 from fastrec.retrieval import TopK
 from fastrec.retrieval.filters import Mask, read_allowed
 from fastrec.retrieval.select import select_one, select_topk
@@ -31,6 +32,8 @@ BATCH_BYTES = 32 << 20
 WORK_BYTES = 4 * BATCH_BYTES
 
 SIMILAR_ITEMS, SIMILAR_USERS = ("item", "similar"), ("user", "similar")
+
+TRACED = 1000  # places in which an item is looked for that is not in a list
 
 READ_MASK: Key[Mask | None] = Key("mask of recommendable items")
 LAST_MASK: Key[dict[str, tuple[NDArray[np.bool_], Mask]]] = Key("last mask")
@@ -188,7 +191,7 @@ class Answering(Learner):
         wanted: ItemFilter,
     ) -> tuple[Codes, Floats]:
         if len(audience) == 1:  # a single user needs no batches
-            return select_topk(make(audience), k, exclude=wanted.excluded_of_one, allow=wanted.allow)
+            return select_topk(make(audience), k, exclude=wanted.excluded_of(1), allow=wanted.allow)
         codes = np.empty((len(audience), k), np.int32)
         scores = np.empty((len(audience), k), np.float32)
         for rows in self._batches(len(audience)):
@@ -290,6 +293,12 @@ class Answering(Learner):
             start, stop = np.searchsorted(ascending, (batch.start, batch.stop))
             if start < stop:
                 yield audience.part(batch), order[start:stop], ascending[start:stop] - batch.start
+
+    def trace_item(self, audience: Audience, item: int, k: int, wanted: ItemFilter) -> list[Step]:
+        """See `Asked.trace_item`: a single stage, where a model has no others."""
+        top = self.answer(audience, max(k, min(TRACED, self.n_features_in_)), wanted)
+        stage = "popularity, since there is no history" if top.fallback[0] else type(self).__name__
+        return [end_in_list(stage, top.codes[0], top.scores[0], item, k)]
 
     # -- items like items
 

@@ -13,6 +13,7 @@ from fastrec.models.base.audience import Audience
 from fastrec.models.base.derived import Key
 from fastrec.models.base.item_filter import ItemFilter
 from fastrec.models.base.single import Single, SingleAnswer
+from fastrec.models.base.tracing import Step
 from fastrec.retrieval import TopK
 
 T = TypeVar("T")
@@ -91,6 +92,11 @@ class Asked(Protocol):
 
     def recommendable_items(self) -> NDArray[np.bool_] | None:
         """A mask of the items that can be recommended to anybody, of shape (n_items,); None if all can."""
+
+    def trace_item(self, audience: Audience, item: int, k: int, wanted: ItemFilter) -> list[Step]:
+        """The stages that an item, which `wanted` lets through, comes by on its way to the list of the only one asked
+        about.
+        """
 
     def row_bytes(self) -> int:
         """The approximate number of temporary bytes for each member of an audience."""

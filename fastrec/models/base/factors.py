@@ -276,7 +276,8 @@ class FactorRecommender(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Recom
 
     def _search(self, audience: Audience, k: int, wanted: ItemFilter) -> tuple[Codes, Floats]:
         index = vars(self).get("index_") or self._index("item_factors_", "ip")
-        top = index.search(self._vectors(audience), k, wanted.excluded_of_one, allow=self._as_read(wanted.allow))
+        exclude = wanted.excluded_of(len(audience))
+        top = index.search(self._vectors(audience), k, exclude, allow=self._as_read(wanted.allow))
         return top.codes, top.scores
 
     def _as_read(self, allowed: Allowed) -> Any:

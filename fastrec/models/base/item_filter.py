@@ -28,10 +28,12 @@ class ItemFilter(NamedTuple):
     exclude: Excluded = None
     allow: Allowed = None
 
-    @property
-    def excluded_of_one(self) -> Any:
-        """The codes left out, as searches take them: a single user's ascending codes need no mask."""
-        if isinstance(self.exclude, np.ndarray):
+    def excluded_of(self, n: int) -> Any:
+        """The part that is left out of the answers of `n` users, as searches take it.
+
+        Codes of a single user are ascending, and no mask is made of them.
+        """
+        if n == 1 and isinstance(self.exclude, np.ndarray):
             return ExcludedCodes(np.array([0, len(self.exclude)]), readonly(self.exclude))
         return self.exclude
 
@@ -42,6 +44,20 @@ class ItemFilter(NamedTuple):
     def within(self, allow: Allowed) -> "ItemFilter":
         """The filter that allows the items that both filters allow; at most one of them has rows."""
         return ItemFilter(self.exclude, _both(self.allow, allow))
+
+    def lets_through(self, code: int) -> bool:
+        """Tells whether the only user may be recommended an item."""
+        if self.exclude is not None and code in (
+            self.exclude if isinstance(self.exclude, np.ndarray) else self.exclude.indices
+        ):
+            return False
+        if isinstance(self.allow, CodeMatrix):
+            return code in self.allow.indices
+        return self.allow is None or bool(self.allow[code])
+
+    def is_same(self, other: "ItemFilter") -> bool:
+        """Tells whether this one and another let the same through, as far as their arrays show it."""
+        return _same(self.exclude, other.exclude) and _same(self.allow, other.allow)
 
 
 def mask_of(codes: Codes, n: int) -> NDArray[np.bool_]:
@@ -59,6 +75,18 @@ def _both(first: Allowed, second: Allowed) -> Allowed:
     if isinstance(second, CodeMatrix):
         raise TypeError("two filters cannot both have a row for each user")
     return keep_entries(first, second[first.indices]) if isinstance(first, CodeMatrix) else first & second
+
+
+def _same(first: Any, second: Any) -> bool:
+    """Compares the codes of a single user with a matrix of one row, too."""
+    if first is None or second is None:
+        return first is second
+    if isinstance(first, np.ndarray) and isinstance(second, np.ndarray):
+        return np.array_equal(first, second)
+    if isinstance(first, CodeMatrix) and isinstance(second, CodeMatrix):
+        return np.array_equal(first.indptr, second.indptr) and np.array_equal(first.indices, second.indices)
+    codes, matrix = (first, second) if isinstance(first, np.ndarray) else (second, first)
+    return matrix.shape[0] == 1 and np.array_equal(codes, matrix.indices)
 
 
 def _part(filtered: Any, rows: NDArray[np.bool_] | slice) -> Any:

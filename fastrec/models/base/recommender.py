@@ -20,6 +20,7 @@ from fastrec.models.base.items import check_list, encode_items, encode_lists, or
 from fastrec.models.base.persistence import save
 from fastrec.models.base.single import Single
 from fastrec.models.base.streaming import recommend_to
+from fastrec.models.base.tracing import Step, Trace
 from fastrec.permissions import PRIVATE
 from fastrec.retrieval import TopK
 from fastrec.validation import check_choice, check_flag, check_size
@@ -276,6 +277,69 @@ class Recommender(Answering):
         scores = self.pair_scores(audience, rows, codes if len(codes) == n else np.repeat(codes[:1], n))
         check_scores(scores)
         return scores
+
+    def trace(
+        self,
+        user: Any,
+        item: Any,
+        k: int = 10,
+        *,
+        exclude_seen: bool = True,
+        allow: Any = None,
+        deny: Any = None,
+    ) -> Trace:
+        """The stages that an item comes through on its way to a user's list: why it is there, or which one lost it.
+
+        Parameters
+        ----------
+        user
+            The id of a user of the training data, or Interactions or a matrix of one row: anybody's history.
+        item
+            The id of the item.
+        k, exclude_seen, allow, deny
+            As in `recommend`, which gives the list.
+
+        Returns
+        -------
+        Trace
+            `steps`, and `lost`, the stage that lost the item. First come the filters (seen, in deny, not in allow, no
+            training event), then the stages of the model: of one made of models, those of its members too.
+
+        Raises
+        ------
+        ValueError
+            Where `k` is below 1, an id is unknown, or not one user or one item is given.
+
+        Examples
+        --------
+        >>> from fastrec.models import Popularity
+        >>> model = Popularity().fit([[1, 1, 0, 1], [0, 1, 1, 0], [0, 1, 1, 0]])
+        >>> model.trace(0, 1).lost
+        Step(stage='filters', passes=False, why='seen')
+        >>> model.trace(1, 3, k=1)
+        Trace of 3 for 1, a list of 1: is lost: below the k: place 2, score 1
+          filters: passes, open
+          Popularity: lost, below the k: place 2, score 1
+        """
+        k = check_size("k", k)
+        audience, _ = find_audience(self, user, "error")
+        codes = encode_items(self, "item", item)
+        if len(audience) != 1 or len(codes) != 1:
+            raise ValueError(f"trace takes one user and one item, got {len(audience)} and {len(codes)}")
+        code, why = int(codes[0]), "open"
+        seen = self.item_filter(audience, exclude_seen)
+        wanted = self.item_filter(audience, exclude_seen, allow, deny)
+        warm = self.recommendable_items()
+        if warm is not None and not warm[code]:
+            why = "no training event"
+        elif not seen.lets_through(code):
+            why = "seen"
+        elif not wanted.lets_through(code):
+            why = "in deny" if not self.item_filter(audience, False, None, deny).lets_through(code) else "not in allow"
+        steps = [Step("filters", why == "open", why)]
+        if why == "open":
+            steps += self.trace_item(audience, code, k, wanted)
+        return Trace(audience.labels.tolist()[0], self.item_vocabulary.decode(codes).tolist()[0], k, steps)
 
     def similar_items(self, items: Any, k: int = 10) -> TopK:
         """Finds the `k` items most similar to each item, without the item itself.

@@ -30,7 +30,7 @@ class DenseScores:
 
     def best(self, k: int, wanted: ItemFilter) -> tuple[Codes, Floats]:
         """See `Scores.best`."""
-        return select_topk(self.dense, k, exclude=wanted.exclude, allow=wanted.allow)
+        return select_topk(self.dense, k, exclude=wanted.excluded_of(len(self.dense)), allow=wanted.allow)
 
     def at(self, codes: Codes) -> Floats:
         """See `Scores.at`."""
@@ -55,7 +55,7 @@ class VectorScores:
 
     def best(self, k: int, wanted: ItemFilter) -> tuple[Codes, Floats]:
         """See `Scores.best`."""
-        top = self.index.search(self.vectors, k, wanted.exclude, allow=wanted.allow)
+        top = self.index.search(self.vectors, k, wanted.excluded_of(len(self.vectors)), allow=wanted.allow)
         return top.codes, top.scores
 
     def at(self, codes: Codes) -> Floats:

@@ -21,8 +21,9 @@ from fastrec.models.base.hiding import Hidden, check_validation, hidden_parts
 from fastrec.models.base.item_filter import ItemFilter
 from fastrec.models.base.recommender import Recommender
 from fastrec.models.base.scores import DenseScores
-from fastrec.models.composed.ensemble import Ensemble, OfMembers, check_members
-from fastrec.models.composed.views import View, best_of, each_once
+from fastrec.models.base.tracing import Step
+from fastrec.models.composed.ensemble import Ensemble, OfMembers, any_recommendable, check_members
+from fastrec.models.composed.views import View, best_of, each_once, trace_ranked
 from fastrec.models.composed.weighing import CUT, NOTHING, Judgement, find_weights
 from fastrec.models.graph_filter import GraphFilter
 from fastrec.models.implicit_als import ImplicitALS
@@ -182,11 +183,12 @@ class Blend(Ensemble, Explaining):
     # -- scores
 
     def _find_recommendable(self) -> NDArray[np.bool_] | None:
-        masks = [self.members_[number].recommendable_items() for number in self._members_asked()]
-        if any(mask is None for mask in masks):
-            return None
-        warm: NDArray[np.bool_] = np.any(masks, axis=0)
-        return None if warm.all() else warm
+        return any_recommendable([self.members_[number] for number in self._members_asked()])
+
+    def _explains(self) -> bool:
+        members = self._current_members()
+        asked = self._members_asked() if "weights_" in vars(self) else range(len(members))
+        return all("explain" in members[number].capabilities for number in asked)
 
     def _members_asked(self) -> list[int]:
         """The numbers of the members that count: those with a weight, and the one that proposes candidates."""
@@ -252,6 +254,14 @@ class Blend(Ensemble, Explaining):
     def _dense(self, audience: Audience) -> NDArray[np.float32]:
         every = np.broadcast_to(np.arange(self.n_features_in_, dtype=np.int32), (len(audience), self.n_features_in_))
         return self._fuse(self._views(audience), every).astype(np.float32)
+
+    def trace_item(self, audience: Audience, item: int, k: int, wanted: ItemFilter) -> list[Step]:
+        """See `Asked.trace_item`: who of the members lists it, and its place by the blended score."""
+        top = self.answer(audience, max(k, self.candidates), wanted)
+        if top.fallback[0]:
+            return super().trace_item(audience, item, k, wanted)
+        views = [(type(self.members_[number]).__name__, view) for number, view in self._views(audience).items()]
+        return trace_ranked("Blend", views, item, k, wanted, top)
 
     def contributions(self, audience: Audience, item: int) -> Scores:
         """See `Explaining.contributions`: each member shares its part of the score as it shares its own score."""

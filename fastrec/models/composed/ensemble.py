@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
@@ -39,6 +40,16 @@ def check_members(name: str, models: Any) -> None:
                 f"{name} must not be re-ranked, since the ensemble uses their scores: re-rank the "
                 f"{name.split('.')[0]} instead"
             )
+
+
+def any_recommendable(members: Sequence[Recommender]) -> NDArray[np.bool_] | None:
+    """The items that any of the members can recommend, of shape (n_items,); None where these are all."""
+    found = [member.recommendable_items() for member in members]
+    masks = [mask for mask in found if mask is not None]
+    if len(masks) < len(found):
+        return None
+    warm: NDArray[np.bool_] = np.any(masks, axis=0)
+    return None if warm.all() else warm
 
 
 class OfMembers:
@@ -106,7 +117,15 @@ class Ensemble(Updating):
 
     def _find_capabilities(self) -> frozenset[str]:
         updating = all("partial_fit" in member.capabilities for member in self._current_members())
-        return self._own_capabilities | (Updating.capabilities if updating else frozenset())
+        own = self._own_capabilities if self._explains() else self._own_capabilities - {"explain"}
+        return own | (Updating.capabilities if updating else frozenset())
+
+    def _explains(self) -> bool:
+        """Tells whether all members that are asked for reasons can give them."""
+        return all("explain" in member.capabilities for member in self._current_members())
+
+    def _find_recommendable(self) -> NDArray[np.bool_] | None:
+        return any_recommendable(self.members_)
 
     def _adopt(self, X: Any) -> None:
         self.__dict__.pop("members_", None)  # of another fit: the models of this fit determine what is read
@@ -148,6 +167,12 @@ class Ensemble(Updating):
             vars(member).update(self._shared())
             member.clear_derived()
         self.models_given_ = self.models is not None
+
+    def _with_members(self, members: list[Recommender]) -> Self:
+        """A copy that asks other members, which have learned the same data."""
+        twin = copy.copy(self)
+        twin.members_ = Team(members)
+        return twin
 
     def _as_events(self) -> Interactions:
         """The matrix that the members learn from as Interactions, its order as their times."""

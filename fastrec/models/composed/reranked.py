@@ -21,6 +21,7 @@ from fastrec.models.base.fields import Members, Rule
 from fastrec.models.base.item_filter import ItemFilter
 from fastrec.models.base.persistence import Team, freeze, restore_member
 from fastrec.models.base.recommender import Recommender
+from fastrec.models.base.tracing import Step, find_place
 from fastrec.options import Integer, Options, Other
 from fastrec.retrieval import TopK
 from fastrec.retrieval.diversity import Calibration, bound_rule, check_rule, data_of_rule, field_of_rule
@@ -191,6 +192,19 @@ class Reranked(Recommender):
         histories = seen_rows(audience) if isinstance(self.rule_, Calibration) or self._is_function else None
         top: TopK = self.rule_(longer, k, histories)
         return top
+
+    def trace_item(self, audience: Audience, item: int, k: int, wanted: ItemFilter) -> list[Step]:
+        """See `Asked.trace_item`: the stages of the model, and what the rule makes of its list."""
+        length = max(k, min(self.depth, self.n_features_in_))
+        steps = self._inner.trace_item(self._for_inner(audience), item, length, wanted)
+        if not steps[-1].passes:
+            return steps
+        place = find_place(self.answer(audience, k, wanted).codes[0], item)
+        rule = "a function" if self._is_function else type(self.rule_).__name__
+        return [
+            *steps,
+            Step(f"re-ranked by {rule}", bool(place), f"place {place}" if place else "the rule takes others"),
+        ]
 
     @property
     def _is_function(self) -> bool:

@@ -1,5 +1,7 @@
 """The scores of an ensemble's member for some users: its list, and comparable scores of any items."""
 
+from collections.abc import Iterable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,6 +11,8 @@ from fastrec.models.base.answering import check_scores
 from fastrec.models.base.asking import Asked
 from fastrec.models.base.audience import Audience
 from fastrec.models.base.item_filter import ItemFilter
+from fastrec.models.base.tracing import Step, end_in_list, find_place
+from fastrec.retrieval import TopK
 
 Numbers = NDArray[np.float64]
 
@@ -32,12 +36,17 @@ class View:
         self.scores = member.scores(audience)
         self.open = ItemFilter(allow=member.recommendable_items())
         had = audience.histories() if histories is None else histories
-        self.list = np.sort(self.scores.best(length, self.open._replace(exclude=had))[1], axis=1)
+        self.usual = self.open._replace(exclude=had if len(audience) > 1 else had.indices)
+        self.codes, scores = self.scores.best(length, self.usual)
+        self.list = np.sort(scores, axis=1)
         check_scores(self.list)
 
     def best(self, n: int, wanted: ItemFilter) -> Codes:
         """The codes of the member's `n` best items in each row, of those that it can recommend."""
-        return self.scores.best(n, wanted.within(self.open.allow))[0]
+        wanted = wanted.within(self.open.allow)
+        if n == self.codes.shape[1] and wanted.is_same(self.usual):
+            return self.codes
+        return self.scores.best(n, wanted)[0]
 
     def at(self, codes: Codes) -> Numbers:
         """The scores of codes, of shape (n, c)."""
@@ -56,6 +65,21 @@ class View:
         return np.stack(
             [len(row) - np.searchsorted(row, some, "right") for row, some in zip(self.list, scores, strict=True)]
         )
+
+
+def trace_ranked(
+    stage: str, views: Iterable[tuple[str, View]], item: int, k: int, wanted: ItemFilter, top: TopK
+) -> list[Step]:
+    """The steps of an item through the members' lists, as long as `top`, and into the first `k` places of this one."""
+    n = top.codes.shape[1]
+    steps = []
+    for name, view in views:
+        place = find_place(view.best(n, wanted)[0], item)
+        said = f"place {place}" if place else f"below the first {n}"
+        steps.append(Step(f"candidates of {name}", bool(place), said))
+    if not any(step.passes for step in steps):
+        return [*steps, Step(stage, False, "no member lists it")]
+    return [*steps, end_in_list(stage, top.codes[0], top.scores[0], item, k)]
 
 
 def each_once(codes: Codes) -> Codes:

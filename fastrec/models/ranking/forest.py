@@ -7,12 +7,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fastrec.kernels.trees import Trees, sum_leaves, trace_leaves
+from fastrec.kernels.trees import Splits, Trees, sum_exit_leaves, sum_leaves, trace_leaves
 from fastrec.matrix.arrays import readonly
 
 Numbers = NDArray[np.float64]
 
 AT_ONCE = 256  # rows that pass down a tree side by side
+MOST_LEAVES = 64  # of a tree, for each of which there is a bit
 TYPES = ("int64", "int32", "int32", "float64", "uint8", "int32", "float64")  # the types of the arrays of `Trees`
 
 
@@ -207,10 +208,44 @@ def leaf_of(value: float) -> Tree:
 # -- what is made of trees
 
 
-def score_columns(trees: Trees, columns: NDArray[np.float32]) -> Numbers:
+def find_splits(trees: Trees) -> Splits | None:
+    """The trees as splits, which are summed several times as fast; None where one has more than 64 leaves."""
+    nodes = np.arange(len(trees.lefts))
+    is_leaf = trees.lefts == nodes
+    below = is_leaf.astype(np.int64)  # leaves
+    for node in nodes[~is_leaf][::-1]:
+        below[node] = below[trees.lefts[node]] + below[trees.lefts[node] + 1]
+    if below.max() > MOST_LEAVES:
+        return None
+    first = np.zeros(len(nodes), np.int64)  # of the leaves below, by its number in the tree
+    for node in nodes[~is_leaf]:
+        left = trees.lefts[node]
+        first[left], first[left + 1] = first[node], first[node] + below[left]
+    tree = np.searchsorted(trees.starts, nodes, "right") - 1
+    leaf_starts = np.cumsum(below[trees.starts]) - below[trees.starts]
+    leaves = np.empty(below[trees.starts].sum())
+    leaves[(leaf_starts[tree] + first)[is_leaf]] = trees.values[is_leaf]
+    lost = [((1 << int(below[trees.lefts[node]])) - 1) << int(first[node]) for node in nodes[~is_leaf]]
+    starts = np.searchsorted(tree[~is_leaf], np.arange(len(trees.starts) + 1))
+    kept = ~np.array(lost, np.uint64)
+    inner = (trees.features[~is_leaf], _round_down(trees.thresholds[~is_leaf]), trees.missing_left[~is_leaf])
+    return Splits(*map(readonly, (starts, *inner, kept.view(np.int64), leaf_starts, leaves)))
+
+
+def _round_down(numbers: Numbers) -> NDArray[np.float32]:
+    """The largest float32 that is not above each number: of float32, the same are above both."""
+    with np.errstate(over="ignore"):
+        near = numbers.astype(np.float32)
+    return np.where(near > numbers, np.nextafter(near, np.float32(-np.inf)), near)
+
+
+def score_columns(trees: Trees, columns: NDArray[np.float32], splits: Splits | None = None) -> Numbers:
     """The sum over the trees for each pair; `columns` are its features, of shape (n_features, p)."""
-    scores = np.zeros(columns.shape[1])
-    sum_leaves(trees, readonly(np.ascontiguousarray(columns)), np.empty(AT_ONCE, np.int32), scores)
+    scores, numbers = np.zeros(columns.shape[1]), readonly(np.ascontiguousarray(columns))
+    if splits is None:
+        sum_leaves(trees, numbers, np.empty(AT_ONCE, np.int32), scores)
+    else:
+        sum_exit_leaves(splits, numbers, np.empty(AT_ONCE, np.int64), scores)
     return scores
 
 

@@ -10,7 +10,7 @@ from sklearn.utils import check_random_state
 
 from fastrec.data import Interactions
 from fastrec.fields import Array, Fields, Sizes, Value
-from fastrec.kernels.trees import Trees
+from fastrec.kernels.trees import Splits, Trees
 from fastrec.matrix.arrays import Codes
 from fastrec.matrix.code_matrix import CodeMatrix, drop_zeros
 from fastrec.matrix.rows import pick_rows, spread_evenly
@@ -18,15 +18,17 @@ from fastrec.matrix.sequences import pick_order
 from fastrec.models.base.asking import Rows
 from fastrec.models.base.asking import Scores as SaidScores
 from fastrec.models.base.audience import Audience, find_audience
+from fastrec.models.base.derived import Key
 from fastrec.models.base.fields import Arrays
 from fastrec.models.base.hiding import Hidden, check_validation, hidden_parts
 from fastrec.models.base.item_filter import ItemFilter
 from fastrec.models.base.items import encode_items
 from fastrec.models.base.recommender import Recommender
 from fastrec.models.base.scores import SearchedScores
+from fastrec.models.base.tracing import Step
 from fastrec.models.base.updating import Change
 from fastrec.models.composed.ensemble import Ensemble, check_members
-from fastrec.models.composed.views import best_of
+from fastrec.models.composed.views import best_of, trace_ranked
 from fastrec.models.composed.weighing import find_weights
 from fastrec.models.graph_filter import GraphFilter
 from fastrec.models.implicit_als import ImplicitALS
@@ -38,6 +40,7 @@ from fastrec.models.ranking.forest import (
     Forest,
     UnreadableRankerError,
     check_trees,
+    find_splits,
     read_forest,
     score_columns,
     trace_row,
@@ -54,6 +57,7 @@ Numbers = NDArray[np.float64]
 
 FEATURES = 40  # the expected number of features of a pair, before it is known
 WEIGHED = 1000  # lists from which the weights of the blend are found
+SPLITS: Key[Splits | None] = Key("splits")
 PARTS = tuple(f"tree_{name}_" for name in Trees._fields)
 
 
@@ -301,16 +305,21 @@ class TwoStage(Ensemble):
         alone = [judged.quality(weights @ said) for weights in np.eye(n)]
         self.ranker_scores_[:-1] = [*alone, judged.quality(self.weights_ @ said)]
         if taught.can_teach():
-            self.ranker_scores_[-1] = judged.quality(ask_ranker(self._teach(taught), judged.columns))
+            self._take_ranker(self._teach(taught))
+            self.ranker_scores_[-1] = judged.quality(self._ask_ranker(judged.columns))
         best = int(np.argmax(np.nan_to_num(self.ranker_scores_[::-1], nan=-1)))  # the later one of equal ones
         self.uses_ranker_ = best == 0
         if self.uses_ranker_:
             self._take_ranker(self._teach(whole))
-        elif best > 1:
+            return
+        self._adopt_forest(None)
+        if best > 1:
             self.weights_ = np.eye(n)[n + 1 - best]
 
     def _teach(self, lists: Lists) -> Any:
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
+        if isinstance(self.ranker, str):  # whose loss says nothing of the others
+            lists = lists.with_hits()
         return fit_ranker(self.ranker, seed, lists.columns, lists.labels, lists.sizes)
 
     def _take_ranker(self, ranker: Any) -> None:
@@ -325,6 +334,7 @@ class TwoStage(Ensemble):
             self.__dict__.pop(name, None)
         for name, array in zip(PARTS, forest.trees if forest else [None] * len(PARTS), strict=True):
             setattr(self, name, array)
+        self.clear_derived()
         self.feature_importances_ = forest.importances if forest else np.zeros(len(self.feature_names_))
 
     @property
@@ -333,13 +343,6 @@ class TwoStage(Ensemble):
         return None if parts[0] is None else Trees(*parts)
 
     # -- answers
-
-    def _find_recommendable(self) -> NDArray[np.bool_] | None:
-        masks = [member.recommendable_items() for member in self.members_]
-        if any(mask is None for mask in masks):
-            return None
-        warm: NDArray[np.bool_] = np.any(masks, axis=0)
-        return None if warm.all() else warm
 
     def row_bytes(self) -> int:
         """See `Asked.row_bytes`: the members' bytes, and the features of all candidates."""
@@ -367,8 +370,14 @@ class TwoStage(Ensemble):
         """The scores of pairs, of shape (p,): the ranker's, or the weighted sum of the members'."""
         if not self.uses_ranker_:
             return self.weights_ @ pairs.scores.astype(np.float64)
-        columns, trees = describe_pairs(self.features_, pairs), self._trees
-        return ask_ranker(self.ranker_, columns) if trees is None else score_columns(trees, columns)
+        return self._ask_ranker(describe_pairs(self.features_, pairs))
+
+    def _ask_ranker(self, columns: NDArray[np.float32]) -> Numbers:
+        """The ranker's scores of pairs, by its trees where these can be read."""
+        trees = self._trees
+        if trees is None:
+            return ask_ranker(self.ranker_, columns)
+        return score_columns(trees, columns, self._derived.get(SPLITS, lambda: find_splits(trees)))
 
     def pair_scores(self, audience: Audience, rows: Rows, items: Codes) -> NDArray[np.float32]:
         """See `Asked.pair_scores`."""
@@ -387,6 +396,15 @@ class TwoStage(Ensemble):
     def scores(self, audience: Audience) -> SaidScores:
         """See `Asked.scores`."""
         return SearchedScores(self._search, self.pair_scores, audience)
+
+    def trace_item(self, audience: Audience, item: int, k: int, wanted: ItemFilter) -> list[Step]:
+        """See `Asked.trace_item`: who of the members lists it, and its place by the ranker or their sum."""
+        top = self.answer(audience, max(k, self.candidates), wanted)
+        if top.fallback[0]:
+            return super().trace_item(audience, item, k, wanted)
+        views = self._ask(self.members_, audience, audience.codes).views
+        stage = "ranker" if self.uses_ranker_ else "weighted sum"
+        return trace_ranked(stage, zip(name_members(self.members_), views, strict=True), item, k, wanted, top)
 
     def explain_features(self, user: Any, item: Any, k: int | None = None) -> Reasons:
         """Explains the score of one item for a user by the contribution of each feature, along the paths of the trees.

@@ -56,6 +56,10 @@ class Lists(NamedTuple):
         dense[self.there] = scores
         return ndcg_of_scores(dense, self.judged.hits, self.judged.ideal)
 
+    def with_hits(self) -> "Lists":
+        """The lists that have a hit."""
+        return self.pick(np.flatnonzero(self.judged.hits.any(axis=1)))
+
     def pick(self, rows: NDArray[np.int64]) -> "Lists":
         """Some of the lists."""
         kept = np.zeros(len(self.there), bool)

@@ -1,6 +1,7 @@
 """Recommendations for one user or history, and for many users."""
 
 import functools
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import msgspec
@@ -104,10 +105,11 @@ def _recommend(server: Server, snapshot: Snapshot, asked: m.RecommendRequest) ->
     else:
         codes, scores, fallback = question.answer(asked.k)
         items = list_recommended(snapshot.items, codes, scores)
-    if asked.explain and not fallback and "explain" in snapshot.model.capabilities:
+    reasons = _find_reasons(snapshot.model) if asked.explain and not fallback else None
+    if reasons is not None:
         for item in items:
             if not item.pinned:
-                item.why = _reasons(question.snapshot, question.who, item.item)
+                item.why = reasons(question.snapshot, question.who, item.item)
     seq = snapshot.model_seq if asked.user is None else snapshot.seq
     name = server.name_answer(asked.scenario, snapshot.version)
     return m.RecommendAnswer(items, snapshot.version, seq, fallback, asked.user, unknown, name)
@@ -130,6 +132,19 @@ def _read_question(
     return Question(snapshot, user, None, options)
 
 
+def _find_reasons(model: Recommender) -> Callable[[Snapshot, Any, Id], list[m.Reason]] | None:
+    """The kind of reasons that a model can give; None where it has none."""
+    if "explain" in model.capabilities:
+        return _reasons
+    return _feature_reasons if hasattr(model, "explain_features") else None
+
+
+def _feature_reasons(snapshot: Snapshot, who: Any, item: Id, n: int = 3) -> list[m.Reason]:
+    reasons = snapshot.explain_features(who, item, n)
+    parts = zip(reasons.features.tolist(), reasons.values.tolist(), reasons.contributions.tolist(), strict=True)
+    return [m.Reason(part, feature=name, value=None if value != value else value) for name, value, part in parts]
+
+
 def _reasons(snapshot: Snapshot, who: Any, item: Id, n: int = 3) -> list[m.Reason]:
     items = snapshot.items
     most = n if items.shown is None else None
@@ -137,7 +152,7 @@ def _reasons(snapshot: Snapshot, who: Any, item: Id, n: int = 3) -> list[m.Reaso
     reasons = snapshot.explain(who, item, most) if is_user else snapshot.model.explain(who, item, most)
     parts = zip(reasons.items.tolist(), reasons.contributions.tolist(), strict=True)
     shown = [(given, part) for given, part in parts if items.is_shown(given)][:n]
-    return [m.Reason(given, part, items.title_of(given)) for given, part in shown]
+    return [m.Reason(part, given, items.title_of(given)) for given, part in shown]
 
 
 def _read_visit(snapshot: Snapshot, user: Id, given: list[Any], policy: str, unknown: list[Id]) -> list[Event]:

@@ -35,7 +35,7 @@ async def show_model(server: Server, request: Request) -> Answer:
             item_ids=model.item_vocabulary.kind,
             titles=bool(model.item_info_ and "title" in model.item_info_),
             facts=snapshot.items.fact_names()[:100],
-            explains="explain" in model.capabilities,
+            explains="explain" in model.capabilities or hasattr(model, "explain_features"),
             reads_order=model.needs_order or model.fades,
             takes_events=server.journal is not None,
             keeps_users=model.has_users,

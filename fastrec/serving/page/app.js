@@ -153,7 +153,7 @@ function rowOf(item, place, top, before, waits = false) {
   row.item = item.item;
   row.drawWhy = (reasons) => {
     const good = reasons.filter((reason) => reason.contribution > 0);
-    why.replaceChildren(...(good.length ? ["because of ", ...good.flatMap((reason, n) => [n ? ", " : "", make("b", {}, nameOf(reason))])] : []));
+    why.replaceChildren(...(good.length ? ["because of ", ...good.flatMap((reason, n) => [n ? ", " : "", make("b", {}, reason.feature ?? nameOf(reason))])] : []));
   };
   return row;
 }

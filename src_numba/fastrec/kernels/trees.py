@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastrec.kernels._jit import kernel
+from fastrec.kernels.simd import trailing_zeros
 
 
 class Trees(NamedTuple):
@@ -21,6 +22,55 @@ class Trees(NamedTuple):
     missing_left: NDArray[np.uint8]  # (nodes,): whether NaN goes left
     lefts: NDArray[np.int32]  # (nodes,): the left child
     values: NDArray[np.float64]  # (nodes,): of a leaf, what it adds; else the mean of the leaves below
+
+
+class Splits(NamedTuple):
+    """The same trees where none has more than 64 leaves: of each split, which leaves are left to who goes right.
+
+    The leaves of a tree are numbered from left to right, and a bit stands for each.
+    """
+
+    starts: NDArray[np.int64]  # (n_trees + 1,): where the splits of each tree begin
+    features: NDArray[np.int32]  # (splits,): the column that is compared
+    thresholds: NDArray[np.float32]  # (splits,): what is above goes right
+    missing_left: NDArray[np.uint8]  # (splits,): whether NaN goes left
+    kept: NDArray[np.int64]  # (splits,): the bits of the leaves that can still be reached from the right
+    leaf_starts: NDArray[np.int64]  # (n_trees,): where the leaves of each tree begin
+    leaves: NDArray[np.float64]  # the values of all leaves
+
+
+@kernel()
+def sum_exit_leaves(splits: Splits, columns: Any, open_leaves: Any, scores: Any) -> None:
+    """`sum_leaves` to the bit, by all splits of a tree in place of those on the way (Lucchese et al. 2015).
+
+    Who goes right at a split loses the leaves on its left. The leftmost leaf that remains is where the row ends.
+
+    Parameters
+    ----------
+    columns
+        float32, of shape (features, n): the numbers of the rows.
+    open_leaves
+        int64: room for as many rows as are compared side by side.
+    scores
+        float64, of shape (n,).
+    """
+    for begin in range(0, len(scores), len(open_leaves)):
+        count = min(len(open_leaves), len(scores) - begin)
+        for tree in range(len(splits.leaf_starts)):
+            for row in range(count):
+                open_leaves[row] = -1
+            for split in range(splits.starts[tree], splits.starts[tree + 1]):
+                numbers = columns[splits.features[split], begin : begin + count]
+                threshold, kept = splits.thresholds[split], splits.kept[split]
+                # NaN is not above, nor at most, a number.
+                if splits.missing_left[split]:
+                    for row in range(count):
+                        open_leaves[row] &= kept if numbers[row] > threshold else -1
+                else:
+                    for row in range(count):
+                        open_leaves[row] &= -1 if numbers[row] <= threshold else kept
+            for row in range(count):
+                scores[begin + row] += splits.leaves[splits.leaf_starts[tree] + trailing_zeros(open_leaves[row])]
 
 
 @kernel()

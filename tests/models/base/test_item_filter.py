@@ -28,11 +28,12 @@ def test_rows_of_some_users_are_theirs_and_what_holds_for_all_stays():
 
 
 def test_of_a_single_user_searches_take_the_codes_themselves():
-    excluded = ItemFilter(np.array([1, 4], np.int32)).excluded_of_one
+    excluded = ItemFilter(np.array([1, 4], np.int32)).excluded_of(1)
     assert excluded.starts.tolist() == [0, 2]
     assert excluded.codes.tolist() == [1, 4]
-    assert ItemFilter(ROWS).excluded_of_one is ROWS
-    assert ItemFilter().excluded_of_one is None
+    assert ItemFilter(ROWS).excluded_of(1) is ROWS
+    assert ItemFilter().excluded_of(1) is None
+    assert ItemFilter(MASK).excluded_of(2) is MASK
 
 
 @pytest.mark.parametrize(
@@ -51,6 +52,23 @@ def test_what_both_allow_is_allowed(first, second, expected):
     found = ItemFilter(None, first).within(second).allow
     dense = found.toarray() if hasattr(found, "toarray") else found
     assert (None if dense is None else dense.tolist()) == expected
+
+
+@pytest.mark.parametrize(
+    ("other", "same"),
+    [
+        (ItemFilter(np.array([0, 2], np.int32), MASK.copy()), True),
+        (ItemFilter(np.array([0, 1], np.int32), MASK), False),
+        (ItemFilter(np.array([0, 2], np.int32)), False),
+        (ItemFilter(None, MASK), False),
+        (ItemFilter(ROWS, MASK), False),
+    ],
+)
+def test_filters_are_the_same_by_what_they_let_through(other, same):
+    row = check_matrix(np.array([[1, 0, 1]]))
+    assert ItemFilter(row, MASK).is_same(other) is same
+    assert other.is_same(ItemFilter(row, MASK)) is same
+    assert ItemFilter(ROWS, ROWS).is_same(ItemFilter(ROWS.copy(), ROWS))
 
 
 def test_two_filters_of_rows_are_refused():

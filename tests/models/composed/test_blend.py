@@ -46,6 +46,13 @@ def members():
     return [PureSVD(factors=4, random_state=0), GraphFilter(factors=4, random_state=0)]
 
 
+def test_a_blend_explains_itself_where_all_members_with_a_weight_can():
+    members = [PureSVD(factors=2, random_state=0), Popularity()]
+    X = np.kron(np.eye(2), np.ones((6, 3)))
+    assert "explain" not in Blend(members, weights=[1, 1]).fit(X).capabilities
+    assert "explain" in Blend(members, weights=[1, 0]).fit(X).capabilities
+
+
 def test_scores_are_weighted_sums_in_units_of_the_lists_range():
     X = groups()
     model = Blend(members(), weights=[3, 1], candidates=10).fit(X)

@@ -2,6 +2,7 @@ import numpy as np
 
 from fastrec.models import EASE
 from fastrec.models.base.audience import Audience
+from fastrec.models.base.item_filter import ItemFilter
 from fastrec.models.composed.views import View, best_of, each_once
 
 
@@ -23,3 +24,16 @@ def test_scores_are_compared_with_the_list_of_what_was_not_seen():
     every = view.at(np.arange(8, dtype=np.int32)[None])
     np.testing.assert_allclose(view.in_spans(every)[0], scores / (open_scores[0] - open_scores[-1]), rtol=1e-6)
     assert view.count_above(every)[0].tolist() == [int((open_scores > score).sum()) for score in scores]
+
+
+def test_the_list_is_asked_for_once_where_the_same_is_wanted():
+    X = np.kron(np.eye(2), np.ones((6, 4)))
+    X[:2, 0] = 0
+    model = EASE(regularization=1.0).fit(X)
+    for users in ([0], [0, 1]):
+        audience = Audience.of_users(model, np.array(users, np.int32))
+        view = View(model, audience, 3)
+        assert view.best(3, model.item_filter(audience)) is view.codes
+        for wanted in (model.item_filter(audience, deny=[0]), model.item_filter(audience, exclude_seen=False)):
+            np.testing.assert_array_equal(view.best(3, wanted), view.scores.best(3, wanted)[0])
+        assert view.best(2, ItemFilter()).shape == (len(users), 2)

@@ -4,8 +4,10 @@ from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostin
 
 from fastrec.kernels.trees import Trees
 from fastrec.models.ranking.forest import (
+    Tree,
     UnreadableRankerError,
     check_trees,
+    find_splits,
     join_trees,
     leaf_of,
     read_forest,
@@ -27,6 +29,8 @@ def agree(ranker, scores, X):
     forest = read_forest(ranker, X.shape[1])
     columns = np.ascontiguousarray(X.T)
     np.testing.assert_allclose(score_columns(forest.trees, columns), scores, rtol=1e-5, atol=1e-6)
+    by_splits = score_columns(forest.trees, columns, find_splits(forest.trees))
+    np.testing.assert_array_equal(by_splits, score_columns(forest.trees, columns))
     check_trees(forest.trees, X.shape[1])
     assert forest.importances.sum() == pytest.approx(1)
     assert forest.importances[:3].min() > forest.importances[3]
@@ -93,6 +97,45 @@ def test_files_whose_trees_lead_out_of_the_arrays_are_refused():
         parts[name][place] = value
         with pytest.raises(ValueError, match="must"):
             check_trees(Trees(**parts), 4)
+
+
+@pytest.mark.parametrize(("leaves", "has_bits"), [(64, True), (65, False)])
+def test_a_tree_has_a_bit_for_each_of_64_leaves(leaves, has_bits):
+    X = np.arange(130, dtype=np.float32)[:, None]
+    ranker = HistGradientBoostingRegressor(max_iter=1, max_leaf_nodes=leaves, max_depth=None, min_samples_leaf=1)
+    trees = read_forest(ranker.fit(X, X[:, 0]), 1).trees
+    splits, columns = find_splits(trees), np.ascontiguousarray(X.T)
+    assert (splits is not None) is has_bits
+    np.testing.assert_array_equal(score_columns(trees, columns, splits), score_columns(trees, columns))
+
+
+def test_thresholds_between_two_numbers_of_float32_part_the_same_rows():
+    near = np.float32(0.1)
+    trees = join_trees(
+        iter(
+            [
+                Tree(
+                    *(
+                        np.array(part)
+                        for part in (
+                            [0, 0, 0],
+                            [float(near) + way, 0, 0],
+                            [1, 1, 1],
+                            [1, 0, 0],
+                            [2, 0, 0],
+                            [0.0, 1.0, 2.0],
+                            [2, 1, 1],
+                        )
+                    )
+                )
+                for way in (-1e-12, 1e-12)
+            ]
+        ),
+        1,
+    ).trees
+    X = np.array([[np.nextafter(near, np.float32(0)), near, np.nextafter(near, np.float32(1))]])
+    scores = score_columns(trees, X, find_splits(trees))
+    assert scores.tolist() == score_columns(trees, X).tolist() == [2, 3, 4]
 
 
 def test_a_leaf_alone_is_a_tree():

@@ -152,7 +152,7 @@ def test_reasons_add_up_to_the_score(model):
 
 
 def test_where_the_ranker_is_not_above_the_best_member_answers(monkeypatch):
-    monkeypatch.setattr(two_stage, "ask_ranker", lambda ranker, columns: np.zeros(columns.shape[1]))
+    monkeypatch.setattr(TwoStage, "_ask_ranker", lambda self, columns: np.zeros(columns.shape[1]))
     X = movies().matrix
     model = TwoStage([PureSVD(factors=3, random_state=0), Popularity()], random_state=0).fit(X)
     assert not model.uses_ranker_
@@ -206,6 +206,17 @@ def test_a_ranker_of_another_library_is_kept_as_its_trees(tmp_path, parts):
     with pytest.raises(ValueError, match="holds only the trees of its ranker: give ranker="):
         again.fit(parts[0])
     assert again.set_params(ranker="boosting").fit(parts[0]).uses_ranker_
+
+
+@pytest.mark.parametrize(("library", "kind"), [("lightgbm", "LGBMRanker"), ("xgboost", "XGBRanker")])
+def test_rankers_of_other_libraries_learn_from_lists_and_are_saved_without_them(library, kind, tmp_path, parts):
+    module = pytest.importorskip(library, reason=f"{library} is not installed")
+    quiet = {"verbose": -1} if library == "lightgbm" else {}
+    ranker = getattr(module, kind)(n_estimators=40, max_depth=3, n_jobs=1, **quiet)
+    model = TwoStage(members(), ranker=ranker, candidates=20, random_state=0).fit(parts[0])
+    assert model.uses_ranker_
+    model.save(tmp_path / "two.fastrec")
+    same(load(tmp_path / "two.fastrec").recommend(range(30)), model.recommend(range(30)))
 
 
 def test_a_ranker_without_trees_answers_and_save_refuses_it_with_the_reason(tmp_path, monkeypatch, parts):

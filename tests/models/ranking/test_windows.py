@@ -42,6 +42,12 @@ def test_the_last_window_judges_or_every_other_list_of_one():
     assert whole.columns.shape == (2, 6)
 
 
+def test_lists_with_a_hit():
+    kept = lists([[0, 2], [1, 3], [0, 1]], [[1, 0, 0, 0], [1, 0, 1, 0], [1, 1, 0, 0]]).with_hits()
+    assert kept.judged.hits.tolist() == [[True, False], [True, True]]
+    assert kept.columns.tolist() == [[0, 1, 4, 5], [6, 7, 10, 11]]
+
+
 def test_windows_in_time_where_there_are_enough_times_else_a_share():
     codes = np.arange(40)
     assert isinstance(choose_validation(Interactions(codes, codes, times=codes)), RollingTime)

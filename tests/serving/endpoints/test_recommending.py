@@ -7,7 +7,18 @@ from sklearn.base import clone
 pytest.importorskip("starlette", reason="needs fastrec[serve]")
 pytest.importorskip("uvicorn", reason="needs fastrec[serve]")
 from fastrec.data import Interactions
-from fastrec.models import ExplicitALS, ImplicitALS, ItemKNN, Popularity, SequenceRules
+from fastrec.models import (
+    EASE,
+    ExplicitALS,
+    ImplicitALS,
+    ItemKNN,
+    Popularity,
+    SequenceRules,
+    Slots,
+    Switch,
+    TwoStage,
+)
+from fastrec.online import Event, Snapshot
 from tests.serving.asking import items_of
 from tests.serving.running import InThread, some_data
 
@@ -48,6 +59,44 @@ def test_reasons_are_those_of_the_model(server, model):
     reasons = model.explain("7", answer["items"][0]["item"], 3)
     assert [reason["item"] for reason in answer["items"][0]["why"]] == reasons.items.tolist()
     assert answer["items"][0]["why"][0]["title"].startswith("Film")
+
+
+def test_of_two_stages_the_features_are_the_reasons_with_the_newest_events_too(tmp_path):
+    data = some_data()
+    times = np.random.default_rng(0).permutation(data.n_interactions)
+    model = TwoStage([EASE(), ItemKNN()], candidates=20, random_state=0).fit(data._replace(times=times))
+    model.save(tmp_path / "two.fastrec")
+    with InThread(tmp_path / "two.fastrec", "--journal", tmp_path / "e.db") as server:
+        for history in ([], ["1003"]):
+            server.post("/events", {"events": [{"user": "7", "item": item} for item in history]})
+            _, answer, _ = server.post("/recommend", {"user": "7", "k": 2, "explain": True})
+            snapshot = Snapshot(model).after([Event("7", item, seq=1) for item in history])
+            assert items_of(answer) == snapshot.recommend(["7"], 2).items[0].tolist()
+            for row in answer["items"]:
+                reasons = snapshot.explain_features("7", row["item"], 3)
+                assert [reason["feature"] for reason in row["why"]] == reasons.features.tolist()
+                np.testing.assert_allclose(
+                    [reason["contribution"] for reason in row["why"]], reasons.contributions, rtol=1e-5
+                )
+        some = ["1003", "1007", "1011"]
+        _, answer, _ = server.post("/recommend", {"user": "9", "allow": some, "deny": ["1007"], "explain": True})
+        assert set(items_of(answer)) <= {"1003", "1011"}
+        assert server.post("/recommend", {"history": ["1000"], "k": 1, "explain": True})[1]["items"][0]["why"]
+        assert server.get("/model")[1]["explains"] is True
+
+
+def test_switches_and_slots_are_served(tmp_path):
+    data = some_data()
+    routed = Switch([EASE(), Popularity()], [["7", "8"]])
+    model = Slots([EASE(), Popularity()], [(1, 1)]).fit(data)
+    for name, made in (("routed", routed.fit(data)), ("slots", model)):
+        made.save(tmp_path / f"{name}.fastrec")
+        snapshot = Snapshot(made).after([Event("7", "1003", seq=1)])
+        with InThread(tmp_path / f"{name}.fastrec", "--journal", tmp_path / f"{name}.db") as server:
+            server.post("/events", {"events": [{"user": "7", "item": "1003"}]})
+            for user in ("7", "9"):
+                _, answer, _ = server.post("/recommend", {"user": user, "k": 4})
+                assert items_of(answer) == snapshot.recommend([user], 4).items[0].tolist()
 
 
 def test_unknown_ids_by_the_stated_policy(server):
