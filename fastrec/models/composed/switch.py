@@ -49,12 +49,12 @@ class Switch(Ensemble, Explaining):
     Parameters
     ----------
     models : sequence of recommenders or None
-        The members, which are copied; the last one answers whoever meets no condition. None: ImplicitALS and ItemKNN.
+        The members, which are copied; the last one answers users who meet no condition. None: ImplicitALS and ItemKNN.
     conditions : sequence
         One for each model but the last. A number: users with at least so many events. "known": users of the training
         data, with or without an event. A list of ids: these users. A function of (ids, lengths) that returns a mask of
-        shape (n,): ids are an object array, None for who has no id, and lengths the numbers of events; a model with a
-        function cannot be saved, since a file holds no code.
+        shape (n,). Ids are an object array, None for a history without an id; lengths are the numbers of events. A
+        model with a function cannot be saved, since a file holds no code.
     random_state : int, RandomState or None
         Where given, the seed of members that have none of their own.
     n_jobs : int or None
