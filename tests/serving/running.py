@@ -36,7 +36,7 @@ def free_port():
         return probe.getsockname()[1]
 
 
-class Asked:
+class ServerHandle:
     """What a server on a port of this machine can be asked."""
 
     host = None
@@ -86,7 +86,7 @@ class Asked:
         return self.ask("POST", path, body, **headers)
 
 
-class InThread(Asked):
+class InThread(ServerHandle):
     """`fastrec serve` with these arguments and one worker, in a thread until the end of the block.
 
     It begins in milliseconds, a process in seconds. Tests of signals, of several workers, and of a server that cannot
@@ -144,7 +144,7 @@ def read_command(arguments):
     return run_worker.call_args.args
 
 
-class Running(Asked):
+class Running(ServerHandle):
     """`fastrec serve` with these arguments, in a process of its own until the end of the block."""
 
     def __init__(self, *arguments, environment=None, wait=True, port=None, host=None):
