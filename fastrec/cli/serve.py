@@ -76,6 +76,9 @@ ScenariosFile = Annotated[
     Path | None,
     typer.Option("--scenarios", exists=True, dir_okay=False, help="A TOML or JSON file of named requests."),
 ]
+Exploring = Annotated[
+    float, typer.Option(min=0, max=1, help="Share of the recommendations in which chance fills some places.")
+]
 UnknownIds = Annotated[
     OnUnknown,
     typer.Option(help="Answer to unknown ids, unless the request says it: popular items, or an error."),
@@ -139,6 +142,7 @@ def serve(
     access_log: AccessLog = None,
     rate_limit: RateLimit = None,
     scenarios: ScenariosFile = None,
+    explore: Exploring = 0.0,
     on_unknown: UnknownIds = OnUnknown.popular,
     duplicates: Merging = None,
     schedule: SchedulePlan,
@@ -181,6 +185,7 @@ def serve(
         mode=parse_mode(mode),
         skip_damaged=skip_damaged,
         scenarios={} if scenarios is None else read_scenarios(scenarios),
+        explore=explore,
         **admission,
         force=force,
     )

@@ -21,7 +21,6 @@ class Method(Generic[Given, Answer]):
 
     def __init__(self, build: Callable[Given, Call[Answer]]) -> None:
         self.build = build
-        functools.update_wrapper(cast("Callable[..., Any]", self), build)
 
     @overload
     def __get__(self, client: None, owner: type) -> Callable[Given, Call[Answer]]: ...
@@ -43,7 +42,6 @@ class AsyncMethod(Generic[Given, Answer]):
 
     def __init__(self, build: Callable[Given, Call[Answer]]) -> None:
         self.build = build
-        functools.update_wrapper(cast("Callable[..., Any]", self), build)
 
     @overload
     def __get__(self, client: None, owner: type) -> Callable[Given, Call[Answer]]: ...

@@ -130,7 +130,7 @@ def create_app(settings: Settings) -> Application:
 
 def _split(settings: Settings) -> Split:
     """Makes the application of several models; the first one's server starts and stops the others."""
-    metrics = Metrics()
+    metrics = Metrics([name_model(model) for model in (settings.model, *settings.beside)])
     others = [Server(replace(settings, model=model, beside=()), metrics=metrics) for model in settings.beside]
     servers = [Server(settings, others, metrics), *others]
     apps: dict[str, Application] = {name_model(one.settings.model): guard_server(one) for one in servers}

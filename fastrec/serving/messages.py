@@ -154,6 +154,9 @@ class Recommended(Struct, omit_defaults=True):
     title: str | None = None
     why: list[Reason] | None = None
     pinned: Annotated[bool, Meta(description="Whether the request pinned it here; its score is then 0.")] = False
+    propensity: Annotated[
+        float | None, Meta(description="Of an item that was drawn at random: the probability that it is in the list.")
+    ] = None
 
 
 class RecommendAnswer(Struct, omit_defaults=True):
@@ -176,6 +179,9 @@ class BatchRow(Struct, omit_defaults=True):
     scores: list[float]
     fallback: bool
     model: Annotated[str | None, Meta(description="The model that answered this user, if several are served.")] = None
+    recommendation: Annotated[
+        str | None, Meta(description="The id of this list, if several models have answered: the answer's own is empty.")
+    ] = None
 
 
 class BatchAnswer(Struct):

@@ -2,6 +2,7 @@
 
 import math
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from prometheus_client import (
 )
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
+from fastrec.serving.conversions import Conversions
 from fastrec.serving.settings import SHARED_FOLDER
 
 BUCKETS = (0.00025, 0.0005, 0.001, 0.002, 0.003, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1, 5)
@@ -25,9 +27,15 @@ OBSERVED_AT_ONCE = 100
 
 
 class Metrics:
-    """The metrics of one worker; with several workers (`shared`), `text` adds up those of all."""
+    """The metrics of one worker; with several workers (`shared`), `text` adds up those of all.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    models
+        The names of the models that are served.
+    """
+
+    def __init__(self, models: Sequence[str] = ()) -> None:
         self._registry = registry = CollectorRegistry()
         self.shared = SHARED_FOLDER in os.environ
         if not self.shared:
@@ -43,12 +51,7 @@ class Metrics:
         self.refused = Counter(
             "fastrec_events_refused", "Requests with events that were told to come later (429).", **options
         )
-        self.recommendations = Counter(
-            "fastrec_recommendations", "Answers with recommendations, by scenario.", ["scenario"], **options
-        )
-        self.followed = Counter(
-            "fastrec_events_recommended", "Events that name a recommendation, by its scenario.", ["scenario"], **options
-        )
+        self.conversions = Conversions(models, options)
         self.waiting = Gauge("fastrec_journal_waiting", "Events that wait for the disk.", **newest)
         self.seq = Gauge("fastrec_snapshot_seq", "The last event that answers count.", **newest)
         self.model_seq = Gauge("fastrec_model_seq", "The last event that the model itself has taken in.", **newest)

@@ -1,7 +1,11 @@
 """Ids of answers, which credit events to the scenario and the model of the answer that they follow."""
 
 import os
+import re
+from collections.abc import Sequence
 from typing import NamedTuple
+
+from fastrec.serving.exploring import Exploration, mark_item
 
 # Draws that are asked of the system together.
 AT_ONCE = 512
@@ -14,13 +18,52 @@ class Origin(NamedTuple):
     version: str
 
 
-def make_recommendation(scenario: str | None, version: str) -> str:
+def make_recommendation(
+    scenario: str | None, version: str, model: str = "", exploration: Exploration | None = None
+) -> str:
     """Makes an id for an answer, with its origin; the rest is random, and does not reveal the number of answers.
+
+    It says which of several models has answered, and which items of the list were drawn at random.
 
     >>> parse_recommendation(make_recommendation("home", "v000007+12"))
     Origin(scenario='home', version='v000007+12')
     """
-    return f"{_draw()}.{scenario or ''}.{version}"
+    first = _draw() if not model else f"{_draw()}~m{mark_item(model)}"
+    if exploration is not None:
+        first += f"~x{exploration.places}-{exploration.candidates}-{''.join(exploration.marks)}"
+    return f"{first}.{scenario or ''}.{version}"
+
+
+def parse_model(given: str, names: Sequence[str]) -> str | None:
+    """The name of the model whose answer an id names, among some; None if it is of none of these.
+
+    >>> parse_model(make_recommendation(None, "v000007", "als"), ["als", "ease"])
+    'als'
+    """
+    mark = _parse_marks(given).get("m")
+    return next((name for name in names if mark == (mark_item(name) if len(names) > 1 else None)), None)
+
+
+def parse_exploration(given: str) -> Exploration | None:
+    """The part of an answer that chance has filled, as its id tells it; None if there is none.
+
+    >>> drawn = Exploration(2, 100, (mark_item("Alien"), mark_item("Brazil")))
+    >>> parse_exploration(make_recommendation("home", "v000007", exploration=drawn)) == drawn
+    True
+    """
+    found = _EXPLORATION.fullmatch(_parse_marks(given).get("x", ""))
+    if found is None:
+        return None
+    marks = tuple(found[3][start : start + 4] for start in range(0, len(found[3]), 4))
+    return Exploration(int(found[1]), int(found[2]), marks)
+
+
+def _parse_marks(given: str) -> dict[str, str]:
+    """The marks between the chance of an id and its scenario, by their first letters."""
+    return {mark[:1]: mark[1:] for mark in given.partition(".")[0].split("~")[1:]}
+
+
+_EXPLORATION = re.compile(r"([1-9][0-9]{0,3})-([1-9][0-9]{0,3})-((?:[0-9a-f]{4})+)")
 
 
 _drawn: list[str] = []

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import gc
 import logging
+import random
 import threading
 import time
 import weakref
@@ -19,13 +20,14 @@ from fastrec.online.schedule import check_plan
 from fastrec.serving.access import Access
 from fastrec.serving.bodies import BodyReader
 from fastrec.serving.catalogue import Catalogue
+from fastrec.serving.exploring import Exploration
 from fastrec.serving.failure import end_in_failure
 from fastrec.serving.leading import Leading
 from fastrec.serving.line import Line
 from fastrec.serving.metrics import Metrics
 from fastrec.serving.recommendation import make_recommendation
 from fastrec.serving.refusal import Refusal
-from fastrec.serving.settings import Settings, is_loopback
+from fastrec.serving.settings import Settings, is_loopback, name_model
 from fastrec.serving.warming import SLOW_SECONDS, measure_pace, warm_up
 
 log = logging.getLogger("uvicorn.error")
@@ -51,13 +53,16 @@ class Server:
 
     def __init__(self, settings: Settings, beside: "Sequence[Server]" = (), metrics: Metrics | None = None) -> None:
         self.settings, self.beside = settings, beside
-        self.metrics = metrics or Metrics()
+        self.metrics = metrics or Metrics([name_model(settings.model)])
         self.updater: Updater | None = None
         self.journal: EventLog | None = None
         self.catalogue = Catalogue()
         self.leading = Leading(settings, lambda how, seconds: self.metrics.took_model(how))
         self.line = Line()
         self.bodies = BodyReader(settings.largest_body, settings.body_seconds, self.line, settings.scenarios)
+        self.name = name_model(settings.model)
+        self.is_one_of_several = len(settings.shares) > 1
+        self.chance = random.Random()
         self.is_draining = False
         self.is_working = False
         """Whether work of an operator is running."""
@@ -218,11 +223,14 @@ class Server:
             return near or snapshot
         return await asyncio.to_thread(lambda: updater.catch_up(wait=wait)) or snapshot
 
-    def name_answer(self, scenario: str | None, version: str) -> str:
-        """Returns the id of an answer with recommendations, and counts the answer for its scenario."""
-        if scenario is not None:
-            self.metrics.recommendations.labels(scenario).inc()
-        return make_recommendation(scenario, version)
+    def explores(self) -> bool:
+        """Tells whether some places of the next list are filled at random."""
+        return self.settings.explore > 0 and self.chance.random() < self.settings.explore
+
+    def name_answer(self, scenario: str | None, version: str, exploration: Exploration | None = None) -> str:
+        """Returns the id of an answer with recommendations, and counts the answer."""
+        self.metrics.conversions.count_answer(scenario, self.name, exploration)
+        return make_recommendation(scenario, version, self.name if self.is_one_of_several else "", exploration)
 
     def writable(self) -> EventLog:
         """The journal, or a refusal."""

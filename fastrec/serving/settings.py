@@ -64,6 +64,8 @@ class Settings(SchedulePlan):
         Whether to leave out damaged events of the journal, which would otherwise keep the server from starting.
     scenarios
         The named requests that fill in missing fields, from `read_scenarios`.
+    explore
+        The share of the answers of `/recommend` in which some places are filled at random.
     new_users, new_items, support, force
         As in `fastrec.online.Updater`.
 
@@ -93,6 +95,7 @@ class Settings(SchedulePlan):
     mode: int = PRIVATE
     skip_damaged: bool = False
     scenarios: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    explore: float = 0.0
     new_users: str = "hold"
     new_items: str = "hold"
     support: int = 5

@@ -142,7 +142,11 @@ class Shaping:
 
 def list_shaped(items: Items, top: TopK, shaping: Shaping, k: int) -> list[m.Recommended]:
     """Returns the first row of a result with the pins in it."""
-    rows = list_recommended(items, top.codes[0], top.scores[0])
+    return add_pins(items, list_recommended(items, top.codes[0], top.scores[0]), shaping, k)
+
+
+def add_pins(items: Items, rows: list[m.Recommended], shaping: Shaping, k: int) -> list[m.Recommended]:
+    """Returns a list with the pins in it."""
     return shaping.with_pins(rows, lambda item: m.Recommended(item, 0.0, items.title_of(item), pinned=True), k)
 
 

@@ -53,6 +53,10 @@ class Split:
         if scope["type"] != "http":
             await self._apps[0](scope, receive, send)
             return
+        names_none = all(name != MODEL_HEADER for name, _ in scope["headers"])
+        if scope["path"] == "/readyz" and scope["method"] in ("GET", "HEAD") and names_none:
+            await self._tell_readiness(scope, receive, send)
+            return
         try:
             numbers = await self._choose(scope, receive, send)
         except Refusal as error:
@@ -70,9 +74,6 @@ class Split:
         for name, value in scope["headers"]:
             if name == MODEL_HEADER:
                 return [self._find(value.decode("latin-1"))]
-        if scope["path"] == "/readyz":  # the first one that is not ready, or has a problem
-            states = [app.server.updater for app in self._apps]
-            return [next((n for n, updater in enumerate(states) if updater is None or updater.problem), 0)]
         if scope["method"] != "POST" or scope["path"] not in ("/recommend", "/batch"):
             return [0]
         if WHOLE_BODY not in scope:
@@ -101,6 +102,16 @@ class Split:
 
         await self._apps[number](scope, receive, sending)
 
+    async def _tell_readiness(self, scope: Connection, receive: Receive, send: Send) -> None:
+        """Tells whether all models are ready, as the first that is not says it, and the problems of all."""
+        told = [await self._collect(number, scope, receive) for number in range(len(self._apps))]
+        states = [msgspec.json.decode(answer.body, type=m.StateAnswer) for answer in told]
+        number = next((number for number, answer in enumerate(told) if answer.status != 200), 0)
+        problems = [f"{name}: {one.problem}" for name, one in zip(self._names, states, strict=True) if one.problem]
+        versions = ",".join(one.version for one in states)
+        state = m.StateAnswer(states[number].status, versions, "; ".join(problems) or None)
+        await told[number].replaced(state)(scope, receive, send)
+
     async def _ask_each(self, numbers: Sequence[int], scope: Connection, receive: Receive, send: Send) -> None:
         """Lets each model answer its users of a batch, and answers with all rows in their order."""
         asked = msgspec.json.decode(scope[WHOLE_BODY])
@@ -124,11 +135,11 @@ class Split:
         rows: list[Any] = [None] * size
         for number, (places, answer) in parts.items():
             for place, row in zip(places, answer["results"], strict=True):
-                rows[place] = {**row, "model": self._names[number]}
+                rows[place] = {**row, "model": self._names[number], "recommendation": answer["recommendation"]}
         answers = [answer for _, answer in parts.values()]
         whole = {
             **answers[0], "results": rows, "seq": min(answer["seq"] for answer in answers),
-            "version": ",".join(answer["version"] for answer in answers),
+            "version": ",".join(answer["version"] for answer in answers), "recommendation": "",
             "unknown": [*dict.fromkeys(item for answer in answers for item in answer["unknown"])],
         }  # fmt: skip
         names = ",".join(self._names[number] for number in parts)
@@ -155,8 +166,12 @@ class Collected:
         field = re.fullmatch(r"users\[(\d+)\]", problem.error.field or "")
         if field is not None:
             problem.error.field = f"users[{places[int(field[1])]}]"
+        await self.replaced(problem)(scope, receive, send)
+
+    def replaced(self, what: m.ErrorAnswer | m.StateAnswer) -> Answer:
+        """The answer with something else to say."""
         headers = [(name, value) for name, value in self._messages[0]["headers"] if name not in _OF_BODY]
-        await Answer(encode_json(problem), self.status, headers)(scope, receive, send)
+        return Answer(encode_json(what), self.status, headers)
 
 
 _OF_BODY = (b"content-length", b"content-type")

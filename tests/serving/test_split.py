@@ -5,6 +5,7 @@ import pytest
 pytest.importorskip("starlette", reason="needs fastrec[serve]")
 pytest.importorskip("uvicorn", reason="needs fastrec[serve]")
 from fastrec.models import ImplicitALS, Popularity, load
+from fastrec.serving.recommendation import parse_model
 from fastrec.serving.run import check_models
 from fastrec.serving.settings import Settings
 from fastrec.serving.shares import Shares
@@ -56,6 +57,13 @@ def test_a_batch_is_put_together_of_both(server):
     assert [(row["user"], row["model"]) for row in answer["results"]] == [(user, name_of(user)) for user in USERS]
     for row in answer["results"][:10]:
         assert row["items"] == items_of(server.post("/recommend", {"user": row["user"], "k": 5})[1])
+    ids = {
+        name: {row["recommendation"] for row in answer["results"] if row["model"] == name}
+        for name in ("als", "popular")
+    }
+    assert answer["recommendation"] == ""
+    for name, (one,) in ids.items():
+        assert parse_model(one, ["als", "popular"]) == name
     own = [user for user in USERS if name_of(user) == "popular"]
     assert server.post("/batch", {"users": own, "k": 5})[2]["fastrec-model"] == "popular"
     unknown = next(str(n) for n in range(100, 200) if name_of(str(n)) == "popular")
@@ -85,6 +93,21 @@ def test_a_model_may_be_named(server):
     assert server.get("/model")[2]["fastrec-model"] == "als"
     status, answer, _ = server.get("/model", **{"fastrec-model": "none"})
     assert (status, answer["error"]["field"]) == (422, "fastrec-model")
+
+
+def test_the_problems_of_all_models_are_told(tmp_path):
+    for name in ("one", "two"):
+        Popularity().fit(some_data()).save(tmp_path / f"{name}.fastrec")
+    with InThread(tmp_path / "one.fastrec", tmp_path / "two.fastrec", "--share", "0.5,0.5") as server:
+        status, answer, _ = server.get("/readyz")
+        assert (status, answer["status"], "problem" in answer) == (200, "ready", False)
+        assert [part.partition("-")[0] for part in answer["version"].split(",")] == ["one", "two"]
+        for name in ("one", "two"):
+            (tmp_path / f"{name}.fastrec").write_bytes(b"damaged")
+        server.wait_until(lambda: "two: " in server.get("/readyz")[1].get("problem", ""))
+        server.wait_until(lambda: server.get("/readyz")[1]["problem"].startswith("one: "))
+        assert "one: " not in server.get("/readyz", **{"fastrec-model": "two"})[1]["problem"]
+        assert server.ask("POST", "/readyz")[0] == 405
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b'{"user": 1.5}', b'{"users": "x"}', b'{"user": "1", "k": 0}'])

@@ -18,7 +18,6 @@ from fastrec.serving.parsing import (
     refuse_argument,
     refuse_writing,
 )
-from fastrec.serving.recommendation import parse_recommendation
 from fastrec.serving.refusal import Refusal
 from fastrec.serving.server import Server
 
@@ -55,12 +54,10 @@ async def append_events(server: Server, request: Request) -> Answer:
 
 
 def _count_followed(server: Server, events: list[m.NewEvent]) -> None:
-    """Counts the events that follow from recommendations; unknown scenarios count as "other"."""
+    """Counts the events that follow from recommendations."""
     for event in events:
         if event.recommendation is not None:
-            origin = parse_recommendation(event.recommendation)
-            known = origin is not None and origin.scenario in ("", *server.settings.scenarios)
-            server.metrics.followed.labels(origin.scenario if origin and known else "other").inc()
+            server.metrics.conversions.count_event(event.recommendation, event.item, server.settings.scenarios)
 
 
 def _submit(journal: EventLog, updater: Updater, model: Recommender, asked: m.EventsRequest) -> "Future[Receipt]":

@@ -19,6 +19,7 @@ from fastrec.retrieval import TopK
 from fastrec.serving import messages as m
 from fastrec.serving.access import Scope
 from fastrec.serving.answers import Answer, encode_json, make_answer
+from fastrec.serving.exploring import CANDIDATES, Exploration, draw_places, mark_item
 from fastrec.serving.parsing import (
     check_event_values,
     check_type,
@@ -29,7 +30,7 @@ from fastrec.serving.parsing import (
 )
 from fastrec.serving.refusal import Refusal
 from fastrec.serving.server import Server
-from fastrec.serving.shaping import Mask, Shaping, is_quick, list_shaped, read_filters, read_shaping
+from fastrec.serving.shaping import Mask, Shaping, add_pins, is_quick, read_filters, read_shaping
 
 # With more items in a request, it is answered on a thread, so that other requests need not wait.
 LONG_LISTS = 1000
@@ -98,21 +99,47 @@ def _recommend(server: Server, snapshot: Snapshot, asked: m.RecommendRequest) ->
     policy = asked.on_unknown or server.settings.on_unknown
     unknown: list[Id] = []
     question = _read_question(server, snapshot, asked, policy, unknown)
-    if asked.is_shaped:
-        shaping = read_shaping(snapshot, asked, policy, unknown)
-        top = shaping.answer(question.ask, asked.k)
-        items, fallback = list_shaped(snapshot.items, top, shaping, asked.k), bool(top.fallback[0])
+    shaping = read_shaping(snapshot, asked, policy, unknown) if asked.is_shaped else None
+    exploration = None
+    if server.explores():
+        items, fallback, exploration = _explore(server, question, shaping, asked.k)
     else:
-        codes, scores, fallback = question.answer(asked.k)
+        codes, scores, fallback = _answer(question, shaping, asked.k)
         items = list_recommended(snapshot.items, codes, scores)
+    if shaping is not None:
+        items = add_pins(snapshot.items, items, shaping, asked.k)
     reasons = _find_reasons(snapshot.model) if asked.explain and not fallback else None
     if reasons is not None:
         for item in items:
             if not item.pinned:
                 item.why = reasons(question.snapshot, question.who, item.item)
     seq = snapshot.model_seq if asked.user is None else snapshot.seq
-    name = server.name_answer(asked.scenario, snapshot.version)
+    name = server.name_answer(asked.scenario, snapshot.version, exploration)
     return m.RecommendAnswer(items, snapshot.version, seq, fallback, asked.user, unknown, name)
+
+
+def _answer(question: Question, shaping: Shaping | None, k: int) -> SingleAnswer:
+    """The best items for a question, as a request wishes them."""
+    if shaping is None:
+        return question.answer(k)
+    top = shaping.answer(question.ask, k)
+    return SingleAnswer(top.codes[0], top.scores[0], bool(top.fallback[0]))
+
+
+def _explore(
+    server: Server, question: Question, shaping: Shaping | None, k: int
+) -> tuple[list[m.Recommended], bool, Exploration | None]:
+    """The items for a question with some by chance, as many as there is room for beside the pins."""
+    wanted = k if shaping is None else k - len(shaping.pins)
+    codes, scores, fallback = _answer(question, shaping, k + CANDIDATES)
+    codes, scores, exploration = draw_places(codes, scores, wanted, server.chance)
+    items = list_recommended(question.snapshot.items, codes, scores)
+    if exploration is not None:
+        drawn = items[wanted - exploration.places :]
+        for row in drawn:
+            row.propensity = exploration.propensity
+        exploration = exploration._replace(marks=tuple(mark_item(row.item) for row in drawn))
+    return items, fallback, exploration
 
 
 def _read_question(

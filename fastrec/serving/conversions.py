@@ -1,0 +1,63 @@
+"""`Conversions`: answers with recommendations, and the events that follow from them, counted for Prometheus."""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from prometheus_client import Counter
+
+from fastrec.online.journal import Id
+from fastrec.serving.exploring import Exploration
+from fastrec.serving.recommendation import parse_exploration, parse_model, parse_recommendation
+
+# The label of what follows from an answer that is of no scenario or model here.
+OTHER = "other"
+
+
+class Conversions:
+    """Counters of answers and of events that name them, by scenario, and by model and exploration.
+
+    Labels are scenarios and models that there are here: whatever events name, they are few.
+
+    Parameters
+    ----------
+    models
+        The names of the models that are served.
+    options
+        Of `prometheus_client.Counter`.
+    """
+
+    def __init__(self, models: Sequence[str], options: Mapping[str, Any]) -> None:
+        self._models = models
+        said = "Answers with recommendations, by scenario."
+        self._answers = Counter("fastrec_recommendations", said, ["scenario"], **options)
+        said = "Events that name a recommendation, by its scenario."
+        self._events = Counter("fastrec_events_recommended", said, ["scenario"], **options)
+        by_model = ["model", "explored"]
+        said = "Answers with recommendations, by model, and by whether chance has chosen some items."
+        self._model_answers = Counter("fastrec_model_recommendations", said, by_model, **options)
+        said = "Events that name a recommendation, by its model, and by whether chance has chosen their item."
+        self._model_events = Counter("fastrec_model_events_recommended", said, by_model, **options)
+        self._of_answers = {
+            (name, explored): self._model_answers.labels(name, _tell(explored))
+            for name in models
+            for explored in (False, True)
+        }
+
+    def count_answer(self, scenario: str | None, model: str, exploration: Exploration | None) -> None:
+        """Counts an answer with recommendations."""
+        if scenario is not None:
+            self._answers.labels(scenario).inc()
+        self._of_answers[model, exploration is not None].inc()
+
+    def count_event(self, recommendation: str, item: Id, scenarios: Collection[str]) -> None:
+        """Counts an event that names a recommendation; `scenarios` are those that there are."""
+        origin, exploration = parse_recommendation(recommendation), parse_exploration(recommendation)
+        known = origin is not None and origin.scenario in ("", *scenarios)
+        self._events.labels(origin.scenario if origin and known else OTHER).inc()
+        model = parse_model(recommendation, self._models) if origin else None
+        explored = exploration is not None and exploration.find_propensity(item) is not None
+        self._model_events.labels(model or OTHER, _tell(explored)).inc()
+
+
+def _tell(true: bool) -> str:
+    return "true" if true else "false"
