@@ -5,6 +5,7 @@ import hashlib
 import os
 import secrets
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import msgspec
 
 from fastrec.datasets import cache_folder
 from fastrec.models import Recommender
+from fastrec.online.journal.file_leader import FileLeader
 from fastrec.online.object_store import ObjectStore
 from fastrec.online.versions import (
     CURRENT,
@@ -29,6 +31,8 @@ from fastrec.storage import FileError
 
 # The seconds after which a version that could not be taken is tried again.
 RETRY_SECONDS = 30
+# The seconds for which the download of another process is waited for.
+LONGEST_DOWNLOAD = 120
 _DIGITS = 12  # the digits of a checksum in a version's name
 
 
@@ -144,8 +148,26 @@ class StoredVersions(Versions):
     def _fetch(self, version: str) -> Path:
         """Returns the file of a version; downloads it unless an unaltered copy is there."""
         facts, path = self._facts(version), self.path(version)
-        if path.exists() and _digest(path) == facts.sha256:
+        if _is_there(path, facts):
             return path
+        with self._downloading():  # what another process of this machine has downloaded meanwhile is there
+            return path if _is_there(path, facts) else self._download(version, facts, path)
+
+    @contextlib.contextmanager
+    def _downloading(self) -> Iterator[None]:
+        """Waits until no other process of this machine downloads; not for long, since that one may hang."""
+        lock, end = FileLeader(self.folder / ".downloading", self.mode), time.monotonic() + LONGEST_DOWNLOAD
+        while not (is_held := lock.acquire()) and time.monotonic() < end:
+            time.sleep(0.1)
+        try:
+            yield
+        finally:
+            if is_held:
+                with contextlib.suppress(OSError):  # who waits makes it anew
+                    lock.path.unlink(missing_ok=True)
+                lock.release()
+
+    def _download(self, version: str, facts: Facts, path: Path) -> Path:
         name = version + SUFFIX
         size = self._store.size(name)
         if size != facts.size:
@@ -213,6 +235,11 @@ class StoredVersions(Versions):
                 with contextlib.suppress(OSError):
                     path.unlink()
         remove_stale(self.folder)
+
+
+def _is_there(path: Path, facts: Facts) -> bool:
+    """Tells whether a file is there as it was published."""
+    return path.exists() and _digest(path) == facts.sha256
 
 
 def _digest(path: Path) -> str:

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ pytest.importorskip("moto.server", reason="needs moto[server]")
 
 from fastrec.models import Popularity
 from fastrec.online import Journal, Updater, open_versions
+from fastrec.online.journal.file_leader import FileLeader
 from fastrec.online.versions import Marks
 from fastrec.storage import FileError
 from tests.online.following import data
@@ -101,6 +103,36 @@ def test_what_is_not_whole_missing_or_changed_is_refused_and_the_old_model_answe
 
 def changed(content):
     return json.dumps(json.loads(content) | {"sha256": "0" * 64}).encode()
+
+
+def test_one_of_several_on_a_machine_downloads(one, s3, tmp_path, monkeypatch):
+    one.publish(Popularity().fit(np.ones((30, 20))))
+    workers = [open_versions(s3, cache=tmp_path / "shared") for _ in range(3)]
+    downloads, together = [], threading.Barrier(len(workers))
+    for worker in workers:
+        download = worker._store.download
+        slow = lambda *given, download=download: (downloads.append(given[0]), time.sleep(0.3), download(*given))
+        monkeypatch.setattr(worker._store, "download", slow)
+    loaded = []
+    threads = [
+        threading.Thread(target=lambda worker=worker: (together.wait(), loaded.append(worker.load().version)))
+        for worker in workers
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert loaded == [one.current()] * 3
+    assert len(downloads) == 1
+
+
+def test_a_download_that_hangs_elsewhere_is_not_waited_for_for_ever(one, other, monkeypatch):
+    one.publish(Popularity().fit(np.ones((30, 20))))
+    monkeypatch.setattr("fastrec.online.stored_versions.LONGEST_DOWNLOAD", 0.2)
+    lock = FileLeader(other.folder / ".downloading")
+    assert lock.acquire()
+    assert other.load().version == one.current()
+    lock.release()
 
 
 def test_a_file_of_the_cache_that_was_altered_is_downloaded_again(one, other):
