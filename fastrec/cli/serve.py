@@ -77,7 +77,7 @@ ScenariosFile = Annotated[
     typer.Option("--scenarios", exists=True, dir_okay=False, help="A TOML or JSON file of named requests."),
 ]
 Exploring = Annotated[
-    float, typer.Option(min=0, max=1, help="Share of the recommendations in which chance fills some places.")
+    float, typer.Option(min=0, max=1, help="Share of the recommendations in which some places are filled at random.")
 ]
 UnknownIds = Annotated[
     OnUnknown,

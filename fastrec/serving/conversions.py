@@ -33,9 +33,9 @@ class Conversions:
         said = "Events that name a recommendation, by its scenario."
         self._events = Counter("fastrec_events_recommended", said, ["scenario"], **options)
         by_model = ["model", "explored"]
-        said = "Answers with recommendations, by model, and by whether chance has chosen some items."
+        said = "Answers with recommendations, by model, and by whether items were drawn at random."
         self._model_answers = Counter("fastrec_model_recommendations", said, by_model, **options)
-        said = "Events that name a recommendation, by its model, and by whether chance has chosen their item."
+        said = "Events that name a recommendation, by its model, and by whether their item was drawn at random."
         self._model_events = Counter("fastrec_model_events_recommended", said, by_model, **options)
         self._of_answers = {
             (name, explored): self._model_answers.labels(name, _tell(explored))

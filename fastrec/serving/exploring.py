@@ -1,4 +1,4 @@
-"""Exploration: chance fills the last places of some lists, so that other items than the best are seen, too."""
+"""Exploration: the last places of some lists are filled at random, so that users see other items than the best, too."""
 
 import random
 from typing import NamedTuple
@@ -9,13 +9,13 @@ import numpy as np
 from fastrec.matrix.arrays import Codes, Floats
 from fastrec.online.journal import Id
 
-# One place of so many is filled by chance, at least one and at most `MOST_PLACES`, from so many candidates beyond the
-# places that are not.
+# One place of so many is filled at random, at least one and at most `MOST_PLACES`, from the best so many items that
+# are left beside the other places.
 PLACES, MOST_PLACES, CANDIDATES = 5, 20, 100
 
 
 class Exploration(NamedTuple):
-    """The part of a list that chance has filled.
+    """The items of a list that were drawn at random.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ class Exploration(NamedTuple):
         return self.places / self.candidates
 
     def find_propensity(self, item: Id) -> float | None:
-        """The probability with which an item was drawn; None if chance did not choose it."""
+        """The probability with which an item was drawn; None if it was not."""
         return self.propensity if mark_item(item) in self.marks else None
 
 
@@ -57,7 +57,7 @@ def mark_item(item: Id) -> str:
 
 
 def count_places(k: int) -> int:
-    """The number of places of a list of k that chance fills.
+    """The number of places of a list of k that are filled at random.
 
     >>> [count_places(k) for k in (1, 10, 1000)]
     [1, 2, 20]
@@ -77,7 +77,7 @@ def draw_places(
     k
         The length of the list; 0 gives an empty one.
     chance
-        What draws.
+        The generator that draws.
 
     Returns
     -------

@@ -45,7 +45,7 @@ def parse_model(given: str, names: Sequence[str]) -> str | None:
 
 
 def parse_exploration(given: str) -> Exploration | None:
-    """The part of an answer that chance has filled, as its id tells it; None if there is none.
+    """The items of an answer that were drawn at random, as its id tells them; None if none were.
 
     >>> drawn = Exploration(2, 100, (mark_item("Alien"), mark_item("Brazil")))
     >>> parse_exploration(make_recommendation("home", "v000007", exploration=drawn)) == drawn
@@ -59,7 +59,7 @@ def parse_exploration(given: str) -> Exploration | None:
 
 
 def _parse_marks(given: str) -> dict[str, str]:
-    """The marks between the chance of an id and its scenario, by their first letters."""
+    """The marks between the random digits of an id and its scenario, by their first letters."""
     return {mark[:1]: mark[1:] for mark in given.partition(".")[0].split("~")[1:]}
 
 
@@ -70,7 +70,7 @@ _drawn: list[str] = []
 
 
 def _draw() -> str:
-    """16 hexadecimal digits of chance, which the system gives for many answers at once."""
+    """16 random hexadecimal digits; the system gives them for many answers at once."""
     try:
         return _drawn.pop()
     except IndexError:

@@ -129,7 +129,7 @@ def _answer(question: Question, shaping: Shaping | None, k: int) -> SingleAnswer
 def _explore(
     server: Server, question: Question, shaping: Shaping | None, k: int
 ) -> tuple[list[m.Recommended], bool, Exploration | None]:
-    """The items for a question with some by chance, as many as there is room for beside the pins."""
+    """The items for a question, some drawn at random, as many as there is room for beside the pins."""
     wanted = k if shaping is None else k - len(shaping.pins)
     codes, scores, fallback = _answer(question, shaping, k + CANDIDATES)
     codes, scores, exploration = draw_places(codes, scores, wanted, server.chance)
