@@ -79,6 +79,9 @@ ScenariosFile = Annotated[
 Exploring = Annotated[
     float, typer.Option(min=0, max=1, help="Share of the recommendations in which some places are filled at random.")
 ]
+DrainSeconds = Annotated[
+    float, typer.Option(min=0, max=3600, help="Seconds after SIGTERM in which requests are still accepted.")
+]
 UnknownIds = Annotated[
     OnUnknown,
     typer.Option(help="Answer to unknown ids, unless the request says it: popular items, or an error."),
@@ -146,9 +149,7 @@ def serve(
     on_unknown: UnknownIds = OnUnknown.popular,
     duplicates: Merging = None,
     schedule: SchedulePlan,
-    drain: Annotated[
-        float, typer.Option(min=0, max=3600, help="Seconds after SIGTERM in which requests are still accepted.")
-    ] = 1.0,
+    drain: DrainSeconds = 1.0,
     mode: Annotated[
         str, typer.Option(help="Permissions of the files that the server makes: 660 lets the group share them.")
     ] = "600",
