@@ -11,7 +11,7 @@ from fastrec.cli.program import main
 # Each module registers its commands, in the order in which ``--help`` lists them.
 # isort: off
 from fastrec.cli import demo, train, evaluate, search, list_options, recommend, similar, explain, export  # noqa: F401
-from fastrec.cli import compress, strip, info, forget, serve, warmup  # noqa: F401
+from fastrec.cli import compress, strip, info, export_user, forget, serve, warmup  # noqa: F401
 # isort: on
 
 __all__ = ["app", "main"]

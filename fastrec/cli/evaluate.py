@@ -52,9 +52,11 @@ def evaluate_command(
         return
     model = load_model(source)
     sides = (model.users_, model.items_)
-    kinds = tuple("auto" if side is None else side.kind for side in sides)  # "7" in TEST is 7 where the model's are
+    kinds = ["auto" if side is None else side.kind for side in sides]  # "7" in TEST is 7 where the model's are
+    if table.key_file is not None:  # the model's are pseudonyms
+        kinds[0] = table.kind_of_users
     about = {"model": source.name, "file": test.name, "split": "none: the whole file is the test set"}
-    measure({type(model).__name__: model}, read_table(test, table, ids=kinds), measures, plan.jobs, about)
+    measure({type(model).__name__: model}, read_table(test, table, ids=tuple(kinds)), measures, plan.jobs, about)
 
 
 @app.command(

@@ -5,9 +5,9 @@ from typing import Annotated, Any
 import typer
 
 from fastrec.cli.app import app
-from fastrec.cli.ids import parse_ids, parse_items
+from fastrec.cli.ids import parse_items, parse_users
 from fastrec.cli.models import load_model
-from fastrec.cli.options import Format, Length, ModelFile, Output
+from fastrec.cli.options import Format, KeyFile, Length, ModelFile, Output
 from fastrec.cli.output import as_plain, note, write_rows
 
 
@@ -23,6 +23,7 @@ def explain(
         str | None, typer.Option("-t", "--title", help="A part of the item's title, in place of its id.")
     ] = None,
     k: Length = 10,
+    pseudonym_key_file: KeyFile = None,
     output_format: Output = Format.table,
 ) -> None:
     """Show how much each item of a history adds to the score of one item. A two-stage model shows its features, too."""
@@ -35,7 +36,7 @@ def explain(
         raise ValueError(f"{type(model).__name__} cannot explain its recommendations")
     (wanted,) = parse_items(model, [item] if item is not None else [], [title] if title is not None else [])
     if user is not None:
-        (asked,) = parse_ids([user], model.user_vocabulary, "user")
+        (asked,), _ = parse_users([user], model, pseudonym_key_file)
     else:
         asked = model.histories([parse_items(model, [part for part in (history or "").split(",") if part.strip()])])
     by_items = hasattr(model, "explain")

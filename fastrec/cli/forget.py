@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from fastrec.cli.app import app
-from fastrec.cli.ids import parse_ids
+from fastrec.cli.ids import parse_people
+from fastrec.cli.options import JournalPlace, KeyFile
 from fastrec.cli.output import count_in_words, note
 from fastrec.cli.working import working
 
@@ -15,19 +16,21 @@ from fastrec.cli.working import working
 def forget(
     place: Annotated[Path, typer.Argument(exists=True, help="A model file, or a folder of versions.")],
     user: Annotated[list[str], typer.Option("-u", "--user", help="The id of a user; may be repeated.")],
-    journal: Annotated[
-        str | None,
-        typer.Option(
-            "-j", "--journal", metavar="ADDRESS", help="The journal of the events: a file, or postgresql://…."
-        ),
-    ] = None,
+    journal: JournalPlace = None,
     look_at: Annotated[
         list[Path] | None,
         typer.Option("--look-at", exists=True, help="A file of a batch export, which loses the users' rows, too."),
     ] = None,
+    pseudonym_key_file: KeyFile = None,
+    missing_ok: Annotated[
+        bool, typer.Option("--missing-ok", help="Exit with 0 though neither the model nor the journal knows a user.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Report what would be done, and do nothing.")] = False,
 ) -> None:
-    """Fit a model again without some of its users, and remove older versions and the users' events."""
+    """Fit a model again without some of its users, and remove older versions and the users' events.
+
+    The exit code is 1 where an id still stands in a file, and where neither the model nor the journal knows a user.
+    """
     from fastrec.forgetting import forget as forget_users
     from fastrec.online import Versions
     from fastrec.online.versions import load_published
@@ -36,7 +39,7 @@ def forget(
     with working(f"loading {place}"):
         loaded = load_published(place, verify="header") if folder is None else folder.load(verify="header")
     model = loaded.model
-    ids = parse_ids(user, model.user_vocabulary, "user")
+    ids = parse_people(user, model, journal, pseudonym_key_file)
     file, files = (place if folder is None else None), look_at or ()
     with working(f"forgetting {count_in_words(len(ids), 'user')}"):
         receipt = forget_users(file, ids, journal=journal, versions=folder, files=files, dry_run=dry_run)
@@ -44,3 +47,6 @@ def forget(
     if receipt.traces:
         note(f"the bytes of an id still occur in {', '.join(receipt.traces)}")
         raise typer.Exit(1)
+    if receipt.unknown:
+        note(f"{count_in_words(receipt.unknown, 'user')} of {len(ids)}: known to neither the model nor a journal")
+        raise typer.Exit(0 if missing_ok else 1)

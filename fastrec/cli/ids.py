@@ -35,6 +35,39 @@ def parse_ids(texts: Iterable[str], vocabulary: Any, side: str, skip: bool = Fal
     return ids
 
 
+def parse_users(
+    texts: Iterable[str], model: Any, key_file: Path | None, skip: bool = False
+) -> tuple[list[Any], dict[Any, str]]:
+    """The users that texts stand for: ids, or by the key in a file pseudonyms; and the texts of the pseudonyms."""
+    from fastrec.data.pseudonyms import Pseudonyms, read_key
+
+    known = model.user_vocabulary
+    if key_file is None:
+        return parse_ids(texts, known, "user", skip), {}
+    pseudonyms, users, shown = Pseudonyms(read_key(key_file)), [], {}
+    for text in texts:
+        name = pseudonyms.find(text, known.__contains__)
+        if name in known:
+            users.append(name)
+            shown[name] = text
+        elif not skip:
+            raise ValueError(f"unknown user {text!r}: the model has no pseudonym of it by the key in {key_file}")
+    return users, shown
+
+
+def parse_people(texts: Iterable[str], model: Any, journal: str | None, key_file: Path | None) -> list[Any]:
+    """The users that texts stand for, be they known to the model, to the journal alone, or to neither."""
+    from fastrec.data.pseudonyms import Pseudonyms, read_key
+    from fastrec.forgetting.journals import open_journal
+
+    if key_file is None:
+        return parse_ids(texts, model.user_vocabulary, "user")
+    pseudonyms = Pseudonyms(read_key(key_file))
+    with open_journal(journal) as log:
+        knows = lambda name: name in model.user_vocabulary or (log is not None and bool(log.history(name)))
+        return [pseudonyms.find(text, knows) for text in texts]
+
+
 def find_title(model: Any, part: str) -> Any:
     """Returns the id of the one item whose title contains a text."""
     titles = (model.item_info_ or {}).get("title")

@@ -90,6 +90,19 @@ TableFile = Annotated[
 ModelFile = Annotated[
     Path, typer.Argument(exists=True, dir_okay=False, metavar="MODEL", help="A model file made by `fastrec train`.")
 ]
+JournalPlace = Annotated[
+    str | None,
+    typer.Option("-j", "--journal", metavar="ADDRESS", help="The journal of the events: a file, or postgresql://…."),
+]
+KeyFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--pseudonym-key-file",
+        exists=True,
+        dir_okay=False,
+        help="A file with 64 hexadecimal digits: users are known by pseudonyms that this key makes of their ids.",
+    ),
+]
 UserColumn = Annotated[
     str | None,
     typer.Option(

@@ -10,9 +10,9 @@ from typing import Annotated, Any
 import typer
 
 from fastrec.cli.app import app
-from fastrec.cli.ids import parse_ids, parse_items, read_lines
+from fastrec.cli.ids import parse_items, parse_users, read_lines
 from fastrec.cli.models import load_model
-from fastrec.cli.options import FileMode, Format, Length, ModelFile, Output, check_table_output
+from fastrec.cli.options import FileMode, Format, KeyFile, Length, ModelFile, Output, check_table_output
 from fastrec.cli.output import Record, list_rows, note, write_rows
 from fastrec.cli.working import working
 from fastrec.permissions import parse_mode
@@ -48,6 +48,7 @@ def recommend(
         typer.Option("-o", "--output", dir_okay=False, help="A .parquet or .csv file to write; resumed after a kill."),
     ] = None,
     mode: FileMode = "600",
+    pseudonym_key_file: KeyFile = None,
     output_format: Output = Format.table,
 ) -> None:
     """Recommend items to users of the training data, or to anybody with a history."""
@@ -67,11 +68,13 @@ def recommend(
             top = model.recommend(given, k, **options)
         write_rows(list_rows(top, "history"), output_format)
         return
+    users: Any
+    shown: dict[Any, str] = {}
     if all_users:
-        users: Any = _all_users(model)
+        users = _all_users(model)
     else:
-        texts = user if users_from is None else read_lines(users_from)
-        users = parse_ids(texts or [], model.user_vocabulary, "user", skip_unknown)
+        texts = (user or []) if users_from is None else read_lines(users_from)
+        users, shown = parse_users(texts, model, pseudonym_key_file, skip_unknown)
     options["on_unknown"] = "skip" if skip_unknown else "error"
     if output is not None:
         options |= {"mode": parse_mode(mode), "verbose": sys.stderr.isatty()}
@@ -80,7 +83,8 @@ def recommend(
         note(f"{output}: {rows:,} rows")
         return
     batches = (model.recommend(list(users[start : start + 4096]), k, **options) for start in range(0, len(users), 4096))
-    _write_with_progress(chain.from_iterable(list_rows(top, "user") for top in batches), output_format)
+    found = chain.from_iterable(list_rows(top, "user") for top in batches)
+    _write_with_progress(({**row, "user": shown.get(row["user"], row["user"])} for row in found), output_format)
 
 
 def _write_with_progress(rows: Iterable[Record], output_format: Format) -> None:

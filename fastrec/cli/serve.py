@@ -7,7 +7,7 @@ import typer
 
 from fastrec.cli.app import app
 from fastrec.cli.groups import groups_options
-from fastrec.cli.options import Duplicates, NewIds, OnUnknown
+from fastrec.cli.options import Duplicates, KeyFile, NewIds, OnUnknown
 from fastrec.online.plan import SchedulePlan
 from fastrec.permissions import parse_mode
 
@@ -157,12 +157,14 @@ def serve(
         bool, typer.Option("--skip-damaged", help="Start without the journal's damaged events, which are lost.")
     ] = False,
     admission: dict[str, Any],
+    pseudonym_key_file: KeyFile = None,
     force: Annotated[
         bool, typer.Option("--force", help="Accept a model that does not fit the previous one or the journal.")
     ] = False,
 ) -> None:
     """Serve a model over HTTP, with a page to try it. Posted events change the next answers."""
     try:
+        from fastrec.data.pseudonyms import read_key
         from fastrec.serving import Settings
         from fastrec.serving.run import run_server
         from fastrec.serving.scenarios import read_scenarios
@@ -189,5 +191,6 @@ def serve(
         explore=explore,
         **admission,
         force=force,
+        pseudonym_key=None if pseudonym_key_file is None else read_key(pseudonym_key_file),
     )
     run_server(settings, versions=versions, port=port, workers=workers, token_file=token_file)

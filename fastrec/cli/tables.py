@@ -15,6 +15,7 @@ from fastrec.cli.options import (
     ItemsFile,
     ItemsId,
     KCoreSize,
+    KeyFile,
     Merging,
     MinValue,
     Quote,
@@ -44,6 +45,13 @@ class TableOptions(NamedTuple):
     values: Values
     min_value: float | None
     k_core: int | None
+    key_file: Path | None
+
+    @property
+    def kind_of_users(self) -> str:
+        """The kind of ids that the table's users are told to have."""
+        kinds = self.reading["ids"]
+        return kinds if isinstance(kinds, str) else str(kinds[0])
 
 
 def table_options(
@@ -68,6 +76,7 @@ def table_options(
     quote: Quote = '"',
     min_value: MinValue = None,
     k_core: KCoreSize = None,
+    pseudonym_key_file: KeyFile = None,
 ) -> TableOptions:
     """Returns the group of options to read a table."""
     if values is Values.binary and value_column is not None:
@@ -83,7 +92,9 @@ def table_options(
     reading["time_unit"] = None if time_unit is None else time_unit.value
     delimiter = {"tab": "\t", "\\t": "\t"}.get(delimiter, delimiter) if delimiter else delimiter
     form = {"header": header, "delimiter": delimiter, "encoding": encoding, "quote": quote or None}
-    return TableOptions(reading | form | {"item_info": items, "wide": wide}, values, min_value, k_core)
+    return TableOptions(
+        reading | form | {"item_info": items, "wide": wide}, values, min_value, k_core, pseudonym_key_file
+    )
 
 
 def parse_column(text: str) -> str | int:
@@ -133,11 +144,14 @@ def read_table(file: Path, table: TableOptions, **other: Any) -> "Interactions":
     `other` are options of `read_interactions` that the command sets.
     """
     from fastrec import KCore, LogWeight, read_interactions
+    from fastrec.data.pseudonyms import read_key
 
     if file.suffix == ".fastrec":
         raise ValueError(f"{file} is a model by its name: give a table of interactions")
     with working(f"reading {file}"):
         data: Interactions = read_interactions(file, **(table.reading | other))
+        if table.key_file is not None:
+            data = data.pseudonymised(read_key(table.key_file))
     if table.min_value is not None:
         if data.values is None:
             raise ValueError(

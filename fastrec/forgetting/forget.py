@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -88,10 +89,12 @@ def forget(
     ids: list[Id] = [given.item() if hasattr(given, "item") else given for given in as_sequence(users)]
     codes = _codes_of(target.model, ids)
     how = _plan(target.model, codes, data)
-    if dry_run:
-        return Receipt(len(ids), len(codes), how, _entries(target.model, how), None)
     with open_journal(journal) as log:
-        return _carry_out(target, ids, codes, how, data, log, list(map(Path, files)))
+        unknown = _count_unknown(target.model, ids, log)
+        if dry_run:
+            return Receipt(len(ids), len(codes), how, _entries(target.model, how), None, unknown=unknown)
+        receipt = _carry_out(target, ids, codes, how, data, log, list(map(Path, files)))
+        return replace(receipt, unknown=unknown)
 
 
 def _carry_out(
@@ -158,6 +161,13 @@ class _Target:
 def _entries(model: Recommender, how: str) -> int:
     """The number of entries that a plan fits the model to."""
     return int(model.seen_.nnz) if how == "refit" else 0
+
+
+def _count_unknown(model: Recommender, ids: Sequence[Id], log: EventLog | None) -> int:
+    """The number of users that neither the model nor the journal knows."""
+    if not model.keeps_users and log is None:
+        return 0  # nobody could know them
+    return sum(user not in model.user_vocabulary and (log is None or not log.history(user)) for user in ids)
 
 
 def _codes_of(model: Recommender, ids: Sequence[Id]) -> list[int]:

@@ -42,6 +42,8 @@ class Receipt:
         The given files that still contain the bytes of an id.
     unreached
         The places that were not reached, for you to check.
+    unknown
+        The number of users whom neither the model nor a journal knew: misspelt, or forgotten before.
 
     Examples
     --------
@@ -64,6 +66,7 @@ class Receipt:
     removed: tuple[str, ...] = ()
     traces: tuple[str, ...] = ()
     unreached: tuple[str, ...] = UNREACHED
+    unknown: int = 0
 
     def to_json(self) -> str:
         """Returns the receipt as JSON, to keep.
@@ -75,7 +78,8 @@ class Receipt:
 
     def _facts(self) -> Iterator[tuple[str, str]]:
         """The facts of the receipt by their titles, one at a time."""
-        yield "users", f"{self.users:,} asked for, {self.known:,} known to the model"
+        missing = f", {self.unknown:,} known to nobody" if self.unknown else ""
+        yield "users", f"{self.users:,} asked for, {self.known:,} known to the model{missing}"
         yield "model", f"fitted again to {self.entries:,} entries" if self.how == "refit" else self.how
         yield "time", "nothing was done yet" if self.seconds is None else f"{self.seconds:.2g} s of processor time"
         for path, before, after in self.rewritten:

@@ -8,12 +8,14 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 
 from fastrec.data import Interactions, Vocabulary
+from fastrec.matrix.arrays import readonly
 from fastrec.matrix.cells import repeat_by_row
 from fastrec.matrix.code_matrix import CodeMatrix
 from fastrec.matrix.rows import empty_rows, mark_rows
 from fastrec.models import Blend, Item2Vec, Recommender, Reranked, SequenceKNN
 from fastrec.online.training_data import check_refittable, features_of
 
+HOLE = "(forgotten"  # begins the id that stands in the place of a user who was taken out
 # The files of these models lack a part of their training data: the times of events, or a part that was held out.
 _READ_MORE = (Blend, Item2Vec, Reranked, SequenceKNN)
 
@@ -93,7 +95,7 @@ def _hole(code: int, vocabulary: Vocabulary) -> str | int:
     """Returns an id that nobody has."""
     if vocabulary.kind == "int":
         return int(np.iinfo(np.int64).min) + code
-    name = f"(forgotten {code})"
+    name = f"{HOLE} {code})"
     while name in vocabulary:
         name += "'"
     return name
@@ -106,8 +108,9 @@ def _remaining_data(model: Recommender, codes: Sequence[int]) -> Any:
     if model.users_ is None:
         return left
     info = None if model.item_info_ is None else dict(model.item_info_)
+    rows = repeat_by_row(left, np.arange(left.shape[0], dtype=np.int32))
     data = Interactions(
-        repeat_by_row(left, np.arange(left.shape[0], dtype=np.int32)), left.indices, left.data,
+        *map(readonly, (rows, left.indices, left.data)),  # which nobody else writes to: they are not copied
         users=hide_ids(model.users_, codes), items=model.items_, item_info=info, duplicates=model.duplicate_policy,
     )  # fmt: skip
     return data if order is None else data._replace(times=order[~mark_rows(seen, codes)].astype(np.int64))

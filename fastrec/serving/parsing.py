@@ -71,7 +71,12 @@ def check_type(model: Recommender, side: str, given: Id, field: str) -> None:
         what = "users" if side == "users_" else "items"
         kinds = ("strings", "an integer") if wanted is str else ("integers", "a string")
         raise Refusal(422, f"the ids of {what} are {kinds[0]} here, got {kinds[1]}: {quote_short(given)}", field)
-    if wanted is int and not -(2**63) <= given < 2**63:  # type: ignore[operator]
+    check_fits(given, field)
+
+
+def check_fits(given: Id, field: str) -> None:
+    """Refuses an integer that no id could be."""
+    if isinstance(given, int) and not -(2**63) <= given < 2**63:
         raise Refusal(422, "an id must fit into 64 bits", field)
 
 

@@ -25,6 +25,7 @@ from fastrec.serving.failure import end_in_failure
 from fastrec.serving.leading import Leading
 from fastrec.serving.line import Line
 from fastrec.serving.metrics import Metrics
+from fastrec.serving.naming import Naming
 from fastrec.serving.recommendation import make_recommendation
 from fastrec.serving.refusal import Refusal
 from fastrec.serving.settings import Settings, is_loopback, name_model
@@ -57,6 +58,7 @@ class Server:
         self.updater: Updater | None = None
         self.journal: EventLog | None = None
         self.catalogue = Catalogue()
+        self.naming = Naming(settings.pseudonym_key)
         self.leading = Leading(settings, lambda how, seconds: self.metrics.took_model(how))
         self.line = Line()
         self.bodies = BodyReader(settings.largest_body, settings.body_seconds, self.line, settings.scenarios)
@@ -93,6 +95,7 @@ class Server:
             self.journal = self._open_journal()
             updater = self._make_updater()
             check_plan(self.settings, updater.snapshot.model)
+            self.naming.check_model(updater.snapshot.model)
             self.updater = updater
             self.metrics.took_model("start")
             gc.freeze()  # loaded objects stay: the collector need not visit them under load

@@ -68,6 +68,9 @@ class Settings(SchedulePlan):
         The share of the answers of `/recommend` in which some places are filled at random.
     new_users, new_items, support, force
         As in `fastrec.online.Updater`.
+    pseudonym_key
+        Users are asked about and told of by their ids, and the model and the journal know them by the pseudonyms that
+        this key gives; None: they know ids.
 
     Examples
     --------
@@ -100,6 +103,7 @@ class Settings(SchedulePlan):
     new_items: str = "hold"
     support: int = 5
     force: bool = False
+    pseudonym_key: bytes | None = field(default=None, repr=False)
 
 
 def name_model(address: str) -> str:

@@ -3,6 +3,7 @@
 import json
 
 import fastrec as fr
+from fastrec.online import Journal
 
 
 def test_users_are_forgotten_and_a_receipt_is_printed(run, tmp_path):
@@ -27,4 +28,19 @@ def test_a_journal_that_is_not_there_is_an_error(run, tmp_path):
     code, _, err = run("forget", path, "--user", "anna-1", "--journal", tmp_path / "mistyped.db")
     assert code != 0
     assert "there is no journal" in err
+    assert b"anna-1" in path.read_bytes()
+
+
+def test_a_user_whom_nobody_knows_is_said_and_makes_it_fail(run, tmp_path):
+    path, journal = tmp_path / "model.fastrec", tmp_path / "events.db"
+    fr.Popularity().fit(fr.Interactions([0], [0], users=["anna-1"], items=["Alien"])).save(path)
+    with Journal(journal) as log:
+        log.append([("bert-2", "Alien")])
+    code, out, err = run("forget", path, "--user", "ana-1", "--dry-run")
+    assert (code, json.loads(out)["unknown"]) == (1, 1)
+    assert "known to neither the model nor a journal" in err
+    code, out, _ = run("forget", path, "--user", "bert-2", "--user", "ana-1", "--journal", journal)
+    assert (code, json.loads(out)["unknown"], json.loads(out)["known"]) == (1, 1, 0)
+    assert run("forget", path, "--user", "bert-2", "--journal", journal)[0] == 1  # gone already
+    assert run("forget", path, "--user", "bert-2", "--journal", journal, "--missing-ok")[0] == 0
     assert b"anna-1" in path.read_bytes()

@@ -7,7 +7,7 @@ import pytest
 
 import fastrec as fr
 from fastrec.data import pseudonym
-from fastrec.data.pseudonyms import make_pseudonyms
+from fastrec.data.pseudonyms import Pseudonyms, is_pseudonym, make_pseudonyms, read_key
 from fastrec.online import Journal, Versions
 from tests.forgetting.test_forget import data, holds
 
@@ -60,3 +60,25 @@ def test_no_id_is_in_any_byte_and_whose_pseudonym_is_given_is_answered_exported_
     assert [one for one in files if holds(one, [user])]
     fr.forget(None, user, journal=path, versions=versions)
     assert not [one for one in tmp_path.rglob("*") if one.is_file() and holds(one, [user])]
+
+
+def test_a_text_stands_for_the_integer_that_it_is_written_as_where_only_that_is_known():
+    pseudonyms = Pseudonyms(KEY)
+    number, text = pseudonym(42, KEY), pseudonym("42", KEY)
+    assert pseudonyms.find("42", {number}.__contains__) == number
+    for known in (set(), {text}, {text, number}):
+        assert pseudonyms.find("42", known.__contains__) == text
+    assert pseudonyms.find(42, {text}.__contains__) == number
+    assert pseudonyms.find("042", {number}.__contains__) == pseudonym("042", KEY)
+    assert is_pseudonym(number)
+    assert not is_pseudonym(number.upper())
+
+
+def test_a_key_is_read_from_hexadecimal_digits(tmp_path):
+    path = tmp_path / "users.key"
+    path.write_text(KEY.hex() + "\n")
+    assert read_key(path) == KEY
+    for content in (KEY, b"", b"ab" * 15, b"ab" * 65, "ключ".encode()):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match="32 to 128 hexadecimal digits"):
+            read_key(path)

@@ -6,8 +6,7 @@ from concurrent.futures import Future
 
 from starlette.requests import Request
 
-from fastrec.models import Recommender
-from fastrec.online import Event, EventLog, JournalError, JournalFullError, Updater
+from fastrec.online import Event, EventLog, JournalError, JournalFullError, Snapshot
 from fastrec.online.journal import Receipt, clock_time
 from fastrec.serving import messages as m
 from fastrec.serving.answers import Answer, make_answer
@@ -29,11 +28,10 @@ async def append_events(server: Server, request: Request) -> Answer:
     """POST /events."""
     journal = server.writable()
     asked = await server.bodies.read(request, m.EventsRequest)
-    model, updater = server.snapshot_now().model, server.updater
-    assert updater is not None
+    snapshot = server.snapshot_now()
     try:
         few = len(asked.events) <= MANY_EVENTS
-        submit = functools.partial(_submit, journal, updater, model, asked)
+        submit = functools.partial(_submit, server, journal, snapshot, asked)
         done = submit() if few else await server.line.run(submit)
         server.metrics.waiting.set(journal.waiting)
         receipt = await asyncio.wrap_future(done)
@@ -60,17 +58,17 @@ def _count_followed(server: Server, events: list[m.NewEvent]) -> None:
             server.metrics.conversions.count_event(event.recommendation, event.item, server.settings.scenarios)
 
 
-def _submit(journal: EventLog, updater: Updater, model: Recommender, asked: m.EventsRequest) -> "Future[Receipt]":
+def _submit(server: Server, journal: EventLog, snapshot: Snapshot, asked: m.EventsRequest) -> "Future[Receipt]":
     """Passes the events of a request to the journal, after a check that the model can take them."""
-    events = asked.events
-    check_types(model, "users_", [event.user for event in events], "events", ".user")
+    events, model = asked.events, snapshot.model
+    names = server.naming.name_users(snapshot, [event.user for event in events], "events", ".user")
     check_types(model, "items_", [event.item for event in events], "events", ".item")
     check_reach(model, events)
     check_event_values(model, [event.value for event in events], "events", ".value")
     now = clock_time(journal.time_unit)
     batch = [
         Event(
-            event.user,
+            name,
             event.item,
             event.value,
             now if event.time is None else event.time,
@@ -78,9 +76,10 @@ def _submit(journal: EventLog, updater: Updater, model: Recommender, asked: m.Ev
             0,
             event.recommendation,
         )
-        for event in events
+        for name, event in zip(names, events, strict=True)
     ]
-    refused = updater.refused(batch)
+    assert server.updater is not None
+    refused = server.updater.refused(batch)
     if refused is not None:
         raise Refusal(422, "this server refuses new users or items (--new-users, --new-items)", f"events[{refused}]")
     return journal.submit(batch)

@@ -22,8 +22,6 @@ from fastrec.serving.answers import Answer, encode_json, make_answer
 from fastrec.serving.exploring import CANDIDATES, Exploration, draw_places, mark_item
 from fastrec.serving.parsing import (
     check_event_values,
-    check_type,
-    check_types,
     known_codes,
     list_recommended,
     parse_seq,
@@ -152,11 +150,11 @@ def _read_question(
     if user is None:
         history = Single(history=_read_history(server, model, asked.history or [], policy, unknown))
         return Question(snapshot, None, history, options)
-    check_type(model, "users_", user, "user")
-    _check_known(snapshot, [user], policy, "user")
+    name = server.naming.name_user(snapshot, user, "user")
+    _check_known(snapshot, [name], [user], policy, "user")
     if asked.history:
-        snapshot = snapshot.after(_read_visit(snapshot, user, asked.history, policy, unknown))
-    return Question(snapshot, user, None, options)
+        snapshot = snapshot.after(_read_visit(snapshot, name, asked.history, policy, unknown))
+    return Question(snapshot, name, None, options)
 
 
 def _find_reasons(model: Recommender) -> Callable[[Snapshot, Any, Id], list[m.Reason]] | None:
@@ -209,10 +207,10 @@ def _read_history(server: Server, model: Recommender, given: list[Any], policy: 
     return HistoryRow(readonly(row.codes), readonly(row.values), order)
 
 
-def _check_known(snapshot: Snapshot, users: list[Id], policy: str, field: str) -> None:
+def _check_known(snapshot: Snapshot, names: list[Id], users: list[Id], policy: str, field: str) -> None:
     if policy == "error":
-        for place, user in enumerate(users):
-            if not snapshot.knows(user):
+        for place, (name, user) in enumerate(zip(names, users, strict=True)):
+            if not snapshot.knows(name):
                 said = "" if snapshot.model.has_users else ": the model keeps no users, send a history instead"
                 raise Refusal(404, f"unknown user {user!r}{said}", field if field == "user" else f"{field}[{place}]")
 
@@ -222,11 +220,15 @@ async def recommend_batch(server: Server, request: Request) -> Answer:
     asked = await server.bodies.read(request, m.BatchRequest)
     snapshot = await server.snapshot(parse_seq(request))
     unknown: list[Id] = []
-    filters, shaping = await server.line.run(_check_batch, server, snapshot, asked, unknown)
+    names, filters, shaping = await server.line.run(_check_batch, server, snapshot, asked, unknown)
     step = max(1, ROWS_AT_ONCE // asked.k)
-    starts = range(0, len(asked.users), step)
     parts = await server.line.run_parts(
-        [functools.partial(_answer_rows, snapshot, asked, filters, shaping, asked.users[n : n + step]) for n in starts]
+        [
+            functools.partial(
+                _answer_rows, snapshot, asked, filters, shaping, names[n : n + step], asked.users[n : n + step]
+            )
+            for n in range(0, len(names), step)
+        ]
     )
     rows = [msgspec.Raw(row) for part in parts for row in part]
     name = server.name_answer(asked.scenario, snapshot.version)
@@ -235,26 +237,31 @@ async def recommend_batch(server: Server, request: Request) -> Answer:
 
 def _check_batch(
     server: Server, snapshot: Snapshot, asked: m.BatchRequest, unknown: list[Id]
-) -> tuple[dict[str, Any], Shaping | None]:
+) -> tuple[list[Id], dict[str, Any], Shaping | None]:
     policy = asked.on_unknown or server.settings.on_unknown
-    check_types(snapshot.model, "users_", asked.users, "users")
-    _check_known(snapshot, asked.users, policy, "users")
+    names = server.naming.name_users(snapshot, asked.users, "users")
+    _check_known(snapshot, names, asked.users, policy, "users")
     if len(asked.users) * asked.k > m.LARGEST_ANSWER:
         raise Refusal(422, f"users times k may be {m.LARGEST_ANSWER}, got {len(asked.users)} users", "k")
     filters = read_filters(snapshot.model, asked, policy, unknown)
-    return filters, read_shaping(snapshot, asked, policy, unknown) if asked.is_shaped else None
+    return names, filters, read_shaping(snapshot, asked, policy, unknown) if asked.is_shaped else None
 
 
 def _answer_rows(
-    snapshot: Snapshot, asked: m.BatchRequest, filters: dict[str, Any], shaping: Shaping | None, users: list[Id]
+    snapshot: Snapshot,
+    asked: m.BatchRequest,
+    filters: dict[str, Any],
+    shaping: Shaping | None,
+    names: list[Id],
+    users: list[Id],
 ) -> list[bytes]:
-    """Returns the rows of some of the users, as they are sent."""
+    """Returns the rows of some of the users, as they are sent: asked by their names here, told by their ids."""
     options = {"exclude_seen": asked.exclude_seen, "on_unknown": "popular", **filters}
     if shaping is None:
-        top = snapshot.recommend(users, asked.k, **options)
+        top = snapshot.recommend(names, asked.k, **options)
     else:
         top = shaping.answer(
-            lambda length, within: snapshot.recommend(users, length, within=within, **options), asked.k
+            lambda length, within: snapshot.recommend(names, length, within=within, **options), asked.k
         )
     counts = top.valid.sum(axis=1).tolist()
     parts = zip(users, top.items.tolist(), top.scores.tolist(), counts, top.fallback.tolist(), strict=True)

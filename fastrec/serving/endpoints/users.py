@@ -12,7 +12,6 @@ from fastrec.serving.parsing import (
     decode,
     encode,
     parse_count,
-    parse_path_id,
     parse_path_text,
     parse_seq,
     refuse_writing,
@@ -26,18 +25,19 @@ async def list_users(server: Server, request: Request) -> Answer:
     snapshot = await server.snapshot(parse_seq(request))
     limit = parse_count(request, "limit", 20, m.LARGEST_SEARCH)
     wanted = request.query_params.get("search", "")[:200]
-    found = await server.line.run(lambda: server.catalogue.get(snapshot).find_users(wanted, limit))
-    return make_answer(m.UsersAnswer([user for user in found if snapshot.knows(user)], snapshot.version))
+    catalogue = server.catalogue
+    found = await server.line.run(lambda: server.naming.find_users(snapshot, catalogue.get(snapshot), wanted, limit))
+    return make_answer(m.UsersAnswer(found, snapshot.version))
 
 
 async def show_history(server: Server, request: Request) -> Answer:
     """GET /users/{id}."""
     snapshot = await server.snapshot(parse_seq(request))
     model = snapshot.model
-    user = parse_path_id(model, "users_", parse_path_text(request), "id")
-    if not snapshot.knows(user):
+    user, name = server.naming.read_path(snapshot, parse_path_text(request))
+    if not snapshot.knows(name):
         raise Refusal(404, f"unknown user {user!r}", "id")
-    row = snapshot.history(user)
+    row = snapshot.history(name)
     order = np.argsort(-row.values if row.order is None else -row.order, kind="stable")[:1000]
     codes = row.codes[order]
     parts = zip(decode(model, codes), row.values[order].tolist(), snapshot.items.titles(codes.tolist()), strict=True)
@@ -49,15 +49,15 @@ async def delete_user(server: Server, request: Request) -> Answer:
     """DELETE /users/{id}."""
     journal = server.writable()
     snapshot = await server.snapshot()
-    user = parse_path_id(snapshot.model, "users_", parse_path_text(request), "id")
+    _, name = server.naming.read_path(snapshot, parse_path_text(request))
     try:
-        if not snapshot.knows(user) and not await asyncio.to_thread(journal.history, user):
+        if not snapshot.knows(name) and not await asyncio.to_thread(journal.history, name):
             return make_answer(m.DeletedAnswer(snapshot.seq, snapshot.version, "nothing was known of the user"))
-        seq = await asyncio.to_thread(journal.delete_user, user)
+        seq = await asyncio.to_thread(journal.delete_user, name)
     except JournalError as error:
         raise refuse_writing(error) from None
     snapshot = await server.snapshot(seq)
-    code = encode(snapshot.model, [user], "users_")[0]
+    code = encode(snapshot.model, [name], "users_")[0]
     trained = code >= 0 and snapshot.model.seen_.indptr[code + 1] > snapshot.model.seen_.indptr[code]
     until = (
         f"the file has the user's training history until the next model: one whose model_seq is {seq} or more. It "
