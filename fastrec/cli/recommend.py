@@ -68,13 +68,9 @@ def recommend(
             top = model.recommend(given, k, **options)
         write_rows(list_rows(top, "history"), output_format)
         return
-    users: Any
-    shown: dict[Any, str] = {}
-    if all_users:
-        users = _all_users(model)
-    else:
-        texts = (user or []) if users_from is None else read_lines(users_from)
-        users, shown = parse_users(texts, model, pseudonym_key_file, skip_unknown)
+    texts = (user or []) if users_from is None else read_lines(users_from)
+    users, shown = parse_users(texts, model, pseudonym_key_file, skip_unknown)
+    users = _all_users(model) if all_users else users
     options["on_unknown"] = "skip" if skip_unknown else "error"
     if output is not None:
         options |= {"mode": parse_mode(mode), "verbose": sys.stderr.isatty()}

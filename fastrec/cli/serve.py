@@ -114,7 +114,7 @@ def schedule_options(
     )
 
 
-def admission_options(
+def ids_options(
     new_users: Annotated[
         NewIds,
         typer.Option(
@@ -123,13 +123,17 @@ def admission_options(
     ] = NewIds.hold,
     new_items: Annotated[NewIds, typer.Option(help="New items, likewise.")] = NewIds.hold,
     support: Annotated[int, typer.Option(min=1, help="Number of users after which a new item is no longer held.")] = 5,
+    pseudonym_key_file: KeyFile = None,
 ) -> dict[str, Any]:
-    """Returns the group of options that say how new ids are admitted."""
-    return {"new_users": new_users.value, "new_items": new_items.value, "support": support}
+    """Returns the group of options that say how new ids are admitted, and by what key users have pseudonyms."""
+    from fastrec.data.pseudonyms import read_key
+
+    key = None if pseudonym_key_file is None else read_key(pseudonym_key_file)
+    return {"pseudonym_key": key, "new_users": new_users.value, "new_items": new_items.value, "support": support}
 
 
 @app.command(epilog="Example:  fastrec serve model.fastrec --journal events.db")
-@groups_options(schedule=schedule_options, admission=admission_options)
+@groups_options(schedule=schedule_options, ids=ids_options)
 def serve(
     models: ServedModels,
     *,
@@ -156,15 +160,13 @@ def serve(
     skip_damaged: Annotated[
         bool, typer.Option("--skip-damaged", help="Start without the journal's damaged events, which are lost.")
     ] = False,
-    admission: dict[str, Any],
-    pseudonym_key_file: KeyFile = None,
+    ids: dict[str, Any],
     force: Annotated[
         bool, typer.Option("--force", help="Accept a model that does not fit the previous one or the journal.")
     ] = False,
 ) -> None:
     """Serve a model over HTTP, with a page to try it. Posted events change the next answers."""
     try:
-        from fastrec.data.pseudonyms import read_key
         from fastrec.serving import Settings
         from fastrec.serving.run import run_server
         from fastrec.serving.scenarios import read_scenarios
@@ -189,8 +191,7 @@ def serve(
         skip_damaged=skip_damaged,
         scenarios={} if scenarios is None else read_scenarios(scenarios),
         explore=explore,
-        **admission,
+        **ids,
         force=force,
-        pseudonym_key=None if pseudonym_key_file is None else read_key(pseudonym_key_file),
     )
     run_server(settings, versions=versions, port=port, workers=workers, token_file=token_file)
