@@ -1,1 +1,1 @@
-"""The kernels of fastrec: arrays in, arrays of the caller filled. They know no classes and check nothing."""
+"""The kernels of fastrec: functions that fill arrays of the caller. They know no classes and check nothing."""

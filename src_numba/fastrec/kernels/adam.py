@@ -1,14 +1,13 @@
 """Adam (Kingma, Ba 2015) for parameters and for the rows of embeddings, with decoupled weight decay.
 
-A row of an embedding that is in no sample has no gradient, but dense Adam moves it on by its momentum. Here that is
-made up for when the row is next needed: after n steps without a gradient its moments have shrunk by β₁ⁿ and β₂ⁿ, and
-it has moved, from step s on, by
+A row of an embedding that is in no sample has no gradient, but dense Adam still moves it by its momentum. These moves
+are made up for when the row is needed next: after n steps without a gradient its moments have shrunk by β₁ⁿ and β₂ⁿ,
+and from step s on it has moved by
 
     m/√v · (ρ·rate(s+1) + ρ²·rate(s+2) + … + ρⁿ·rate(s+n)) = m/√v · (R(s) − ρⁿ·R(s+n)),    ρ = β₁/√β₂
 
-where rate(t) is the learning rate with its bias corrections and R(s) the same series without an end. So rows cost
-nothing while they rest, and the steps are those of dense Adam, but for its ε in the series, and the decay of the
-series itself.
+where rate(t) is the learning rate with its bias corrections and R(s) the same series without an end. So a row without
+samples costs nothing. The steps are those of dense Adam, except that the series leaves out its ε and its own decay.
 """
 
 from typing import Any, NamedTuple
@@ -26,7 +25,7 @@ BETA1, BETA2, EPSILON, ONE = np.float32(FIRST), np.float32(SECOND), np.float32(T
 
 
 class EmbeddingRows(NamedTuple):
-    """An embedding and what Adam knows about it: `last` is the step after which each row is up to date, 0 for never."""
+    """An embedding and Adam's state of it: `last` is the step up to which each row is up to date, 0 for none."""
 
     values: Floats
     first: Floats
@@ -36,11 +35,11 @@ class EmbeddingRows(NamedTuple):
 
 
 class StepTables(NamedTuple):
-    """Numbers that hang on a count alone, float32, the last of each standing for all greater counts.
+    """Numbers that depend on a count alone, float32; the last of each stands for all greater counts.
 
     rates, corrections, resting: by steps done, the learning rate with its bias corrections, √(1 − β₂ⁿ), and R.
-    fading_first, fading_second, fading_ratio, shrink: by steps without a gradient, β₁ⁿ, β₂ⁿ, ρⁿ, and what weight decay
-    leaves of a row.
+    fading_first, fading_second, fading_ratio, shrink: by steps without a gradient, β₁ⁿ, β₂ⁿ, ρⁿ, and the share of a row
+    that weight decay leaves.
     """
 
     rates: Floats
@@ -54,7 +53,7 @@ class StepTables(NamedTuple):
 
 @kernel(inline=True)
 def catch_up_row(rows: EmbeddingRows, row: int, step: int, tables: StepTables) -> None:
-    """Brings one row to what it is after `step` steps."""
+    """Brings one row to its state after `step` steps."""
     gap = step - rows.last[row]
     if rows.last[row] == 0 or gap <= 0:
         return
@@ -74,7 +73,7 @@ def catch_up_row(rows: EmbeddingRows, row: int, step: int, tables: StepTables) -
 
 @kernel()
 def catch_up_rows(rows: EmbeddingRows, step: int, tables: StepTables) -> None:
-    """Brings all rows to what they are after `step` steps."""
+    """Brings all rows to their state after `step` steps."""
     for row in range(len(rows.last)):
         catch_up_row(rows, row, step, tables)
 
@@ -83,7 +82,8 @@ def catch_up_rows(rows: EmbeddingRows, step: int, tables: StepTables) -> None:
 def group_rows(
     codes: Codes, rows: EmbeddingRows, step: int, tables: StepTables, heads: Codes, following: Codes, touched: Codes
 ) -> int:
-    """Links the samples of each code, first to last, and brings the rows of these codes up to date; returns how many.
+    """Links the samples of each code, first to last, and brings the rows of these codes up to date; returns their
+    number.
 
     `heads` is -1 throughout before and after; `touched` gets the codes, in the order of their last samples.
     """
@@ -104,19 +104,19 @@ def group_rows(
 
 @kernel(fastmath=FAST, inline=True)
 def next_mean(mean: Any, slope: Any) -> Any:
-    """The first moment: the running mean of the slopes."""
+    """Returns the first moment: the running mean of the slopes."""
     return blend(BETA1, mean, ONE - BETA1, slope)
 
 
 @kernel(fastmath=FAST, inline=True)
 def next_square(square: Any, slope: Any) -> Any:
-    """The second moment: the running mean of the slopes' squares."""
+    """Returns the second moment: the running mean of the slopes' squares."""
     return add_square(BETA2, square, ONE - BETA2, slope)
 
 
 @kernel(fastmath=FAST, inline=True)
 def step_adam(value: Any, mean: Any, square: Any, rate: Any, tiny: Any, shrink: Any) -> Any:
-    """The values after the step; `rate` and `tiny` hold the corrections of bias, `shrink` is what decay leaves."""
+    """Returns the values after the step; `rate` and `tiny` hold bias corrections, `shrink` the share left by decay."""
     return blend(shrink, value, -rate, over_root(mean, square, tiny))
 
 
@@ -124,7 +124,7 @@ def step_adam(value: Any, mean: Any, square: Any, rate: Any, tiny: Any, shrink: 
 def step_lanes(
     values: Floats, means: Floats, squares: Floats, at: int, slope: Any, rate: Any, tiny: Any, shrink: Any
 ) -> None:
-    """A step of Adam for the sixteen numbers from `at` on."""
+    """Makes a step of Adam for the sixteen numbers from `at` on."""
     mean, square = next_mean(load(means, at, 16), slope), next_square(load(squares, at, 16), slope)
     store(means, at, mean)
     store(squares, at, square)
@@ -142,7 +142,7 @@ def update_rows(
     n: int,
     slopes: Floats,
 ) -> None:
-    """A step of Adam, the `step`-th, for `n` rows, each by the sum of its samples' slopes."""
+    """Makes the `step`-th step of Adam for `n` rows, each by the sum of its samples' slopes."""
     width = rows.width
     rate = tables.rates[min(step, len(tables.rates) - 1)]
     tiny = EPSILON * tables.corrections[min(step, len(tables.rates) - 1)]
@@ -164,7 +164,7 @@ def update_rows(
 def update_weights(
     values: Floats, first: Floats, second: Floats, slopes: Floats, step: int, tables: StepTables
 ) -> None:
-    """A step of Adam for all parameters, by the sum over the rows of `slopes`, of shape (pieces, n)."""
+    """Makes a step of Adam for all parameters, by the sum over the rows of `slopes`, of shape (pieces, n)."""
     rate = tables.rates[min(step, len(tables.rates) - 1)]
     tiny = EPSILON * tables.corrections[min(step, len(tables.rates) - 1)]
     n = len(values)
@@ -178,7 +178,7 @@ def update_weights(
 
 @kernel(inline=True)
 def correction(count: Any) -> tuple[Any, Any]:
-    """The factors of Adam's moments after so many steps: the first, and the root of the second one's."""
+    """Returns the factors of Adam's moments after this many steps: the first's, and the root of the second's."""
     n = np.float32(count)
     first = ONE / (ONE - exp(n * log(BETA1)))
     return first, np.sqrt(ONE - exp(n * log(BETA2)))

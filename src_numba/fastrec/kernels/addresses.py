@@ -1,7 +1,8 @@
-"""Tables of addresses: all that a kernel needs in one int64 array, written and read by the fields of a NamedTuple.
+"""Tables of addresses: one int64 array holds everything that a kernel needs, written and read by the fields of a
+NamedTuple.
 
-Handing over forty arrays takes longer than a search of one query; one array of addresses takes no time. A field is an
-array (in a kernel the pointer to it), an integer, a float, or another such NamedTuple, as its annotation says.
+Passing forty arrays takes longer than a search of one query; passing one array of addresses takes no time. A field is
+an array (in a kernel the pointer to it), an integer, a float, or another such NamedTuple, as its annotation says.
 """
 
 from collections.abc import Iterator
@@ -17,25 +18,25 @@ Table = type[tuple[Any, ...]]  # a NamedTuple's class
 
 
 def _fields(table: Table) -> Iterator[tuple[str, Any]]:
-    """Names of fields and what they hold: `int`, `float`, the dtype of an array, or another table."""
+    """Returns the names of fields and their kinds: `int`, `float`, the dtype of an array, or another table."""
     for name, hint in get_type_hints(table).items():
         is_plain = hint in (int, float) or hasattr(hint, "_fields")
         yield name, hint if is_plain else _dtype_of(hint)
 
 
 def _dtype_of(hint: Any) -> np.dtype[Any]:
-    """The dtype of an annotation `NDArray[scalar]`."""
+    """Returns the dtype of an annotation `NDArray[scalar]`."""
     last = get_args(hint)[-1]  # dtype[scalar], or the scalar itself with Python 3.12 and NumPy 2.5
     return np.dtype((get_args(last) or (last,))[0])
 
 
 def write_table(values: Any) -> NDArray[np.int64]:
-    """The table of a NamedTuple of arrays, numbers and other NamedTuples. It does not keep the arrays alive.
+    """Returns the table of a NamedTuple of arrays, numbers and other NamedTuples. It does not keep the arrays alive.
 
     Raises
     ------
     TypeError
-        Where an array is not of its field's dtype.
+        If an array is not of its field's dtype.
     """
     words: list[NDArray[np.int64]] = []
     for value, (name, kind) in zip(values, _fields(type(values)), strict=True):
@@ -51,7 +52,7 @@ def write_table(values: Any) -> NDArray[np.int64]:
 
 
 def _kind_of(table: Table) -> Any:
-    """Numba's type of a table that was read."""
+    """Returns Numba's type of a table that was read."""
     kinds: list[Any] = []
     for _, kind in _fields(table):
         if isinstance(kind, np.dtype):
@@ -62,7 +63,7 @@ def _kind_of(table: Table) -> Any:
 
 
 def table_reader(table: Table) -> Any:
-    """A function for kernels that reads a table, an int64 array, as `table`: arrays as pointers to their numbers."""
+    """Returns a function for kernels that reads an int64 array as `table`: arrays as pointers to their numbers."""
     result = _kind_of(table)
 
     def read(ctx: Any, builder: Any, kind: Any, words: Iterator[Any]) -> Any:
@@ -91,7 +92,7 @@ def table_reader(table: Table) -> Any:
 
 @intrinsic  # type: ignore[misc]
 def as_floats(context: Any, place: Any) -> Any:
-    """The same address, of float32: for a field whose array may hold these, written as an int32 view of it."""
+    """Returns the same address as a float32 one, for a field whose array may hold float32 behind an int32 view."""
 
     def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
         return builder.bitcast(args[0], ctx.get_value_type(signature.return_type))
@@ -100,5 +101,5 @@ def as_floats(context: Any, place: Any) -> Any:
 
 
 def count_words(table: Table) -> int:
-    """The number of words of a table."""
+    """Returns the number of words of a table."""
     return sum(count_words(kind) if hasattr(kind, "_fields") else 1 for _, kind in _fields(table))

@@ -5,9 +5,9 @@ their Gramian YᵀY = diag(e), the equations are
 
     (diag(e + lambda_u) + sum_i (c_i - 1) y_i y_iᵀ) x = sum_i c_i y_i          (Hu, Koren, Volinsky 2008).
 
-The Gramian's part is diagonal, so a product with the matrix costs only the row's own entries, and the diagonal is a
-preconditioner that leaves two or three steps to do. `width` is a `Static` multiple of sixteen up to `REGISTERS`, where
-a whole row fits the registers, or any other multiple of sixteen as a plain integer.
+The Gramian's part is diagonal, so a product with the matrix costs only the row's own entries. With the diagonal as the
+preconditioner, two or three steps are enough. `width` is a `Static` multiple of sixteen up to `REGISTERS`, where a
+whole row fits the registers, or any other multiple of sixteen as a plain integer.
 """
 
 from typing import Any, NamedTuple
@@ -38,9 +38,9 @@ from fastrec.kernels.sparse import Entries
 float32 = np.float32
 
 REGISTERS = (
-    128  # the widest row of which three fit the registers of AVX-512; above it `_add_products_blocked` is faster
+    128  # the widest row of which the registers of AVX-512 hold three; above it `_add_products_blocked` is faster
 )
-AHEAD = 8  # entries between asking for a row and reading it
+AHEAD = 8  # entries between prefetching a row and reading it
 
 
 class Equations(NamedTuple):
@@ -50,7 +50,7 @@ class Equations(NamedTuple):
     eigenvalues: NDArray[np.float32]  # (width,) of the Gramian of the scaled vectors
     penalties: NDArray[np.float32]  # lambda_u, (rows,), in the scaling of the vectors
     alpha: np.float32
-    scale: np.float32  # a power of two: a solution of the scaled equations is that many times the row
+    scale: np.float32  # a power of two: a solution of the scaled equations is the row times it
 
 
 def _add_products(entries: Any, start: Any, stop: Any, equations: Any, width: Any, p: Any, out: Any, first: Any) -> Any:
@@ -96,7 +96,7 @@ def _add_products_in_registers(
 def _add_products_blocked(
     entries: Any, start: Any, stop: Any, equations: Any, width: Any, p: Any, out: Any, first: Any
 ) -> Any:
-    # Four entries at a time, so that p and out are read and written once for four. Beyond the last entry the last one
+    # Four entries at a time, so that p and out are read and written once for four. After the last entry, the last one
     # is repeated with weight 0.
     vectors, indices, values = equations.vectors, entries.indices, entries.values
     step, end = min(1, values.shape[0] - 1), indices.shape[0]
@@ -156,12 +156,12 @@ def solve_rows_cg(
 ) -> None:
     """Moves rows `first` to `last` of `solutions` (flat) towards their solutions by preconditioned conjugate gradients.
 
-    A row goes `relaxation` times as far as `steps` steps from where it was would take it (block over-relaxation; 1 is
-    plain), fewer steps where the preconditioned residual has fallen to `tolerance` of what it was. `losses[u]` receives
-    the row's part of the objective, its own penalty included, and `norms[u]` lambda_u ‖x_u‖².
+    A row moves `relaxation` times as far as `steps` steps would take it (block over-relaxation; 1 is plain). It takes
+    fewer steps if the preconditioned residual falls to `tolerance` of its first value. `losses[u]` receives the row's
+    part of the objective, including its own penalty, and `norms[u]` lambda_u ‖x_u‖².
 
     The objective costs nothing. Before the step it is sum_i c_i - bᵀx - rᵀx, with r = b - Ax at hand and the rest
-    summed in the first pass. The step takes from it (2 w - w²) sum_k a_k (r_k·z_k), for relaxation w.
+    summed in the first pass. The step lowers it by (2 w - w²) sum_k a_k (r_k·z_k), for relaxation w.
     """
     size = constant(width)
     x, r, p, q = np.empty(size, float32), np.empty(size, float32), np.empty(size, float32), np.empty(size, float32)
@@ -176,19 +176,19 @@ def solve_rows_cg(
             x[f] = solutions[at + f] * unscale
             r[f] = -diagonal[f] * x[f]
             z[f] = float32(0)
-        # The residual where the row is, and the loss there.
+        # The residual at the row's present value, and the loss there.
         misfit = _add_products(entries, start, stop, equations, width, x, r, True)
         rz, rx = float32(0), float32(0)
         for f in range(size):
             p[f] = r[f] * inverse[f]
-        # Loops that sum up write nothing: where one writes, LLVM asks at run time how far apart the arrays lie, and
-        # sums in another order where they are neighbours.
+        # Loops that sum write nothing. If one wrote, LLVM would check the distance of the arrays at run time, and sum
+        # in another order for neighbouring arrays.
         for f in range(size):
             rz += r[f] * p[f]
             rx += r[f] * x[f]
         enough = max(tolerance * rz, float32(1e-30))
         gain = np.float64(0)
-        # Steps of preconditioned conjugate gradients, from 0 on: z is how far the row moves.
+        # Steps of preconditioned conjugate gradients, from 0 on: z is the row's move.
         for _ in range(steps):
             if not rz > enough:
                 break
@@ -210,7 +210,7 @@ def solve_rows_cg(
             rz = following
             for f in range(size):
                 p[f] = r[f] * inverse[f] + b * p[f]
-        # The row moves, further than its solution where it is over-relaxed.
+        # The row moves, beyond its solution if it is over-relaxed.
         norm = float32(0)
         for f in range(size):
             x[f] += relaxation * z[f]
@@ -226,7 +226,7 @@ def solve_rows_cg(
 def build_equations(
     entries: Entries, u: int, equations: Equations, width: int, matrix: Any, right: Any, rows: Any, weights: Any
 ) -> float:
-    """A row's matrix and right side, in float64, from its entries by four; returns the sum of their weights c."""
+    """Builds a row's matrix and right side in float64, four entries at a time; returns the sum of their weights c."""
     start, stop = entries.indptr[u], entries.indptr[u + 1]
     step = min(1, entries.values.shape[0] - 1)
     narrow_row = np.empty(width, float32)
@@ -269,7 +269,7 @@ def solve_rows_cholesky(
     losses: NDArray[np.float64],
     norms: NDArray[np.float64],
 ) -> None:
-    """As `solve_rows_cg`, but with each row's matrix built and factorized in float64, at factors² for each entry."""
+    """Does as `solve_rows_cg`, but builds and factorizes each row's matrix in float64, at factors² for each entry."""
     matrix, rows, weights = np.empty((width, width)), np.empty((4, width)), np.empty(4)
     x, r, z = np.empty(width), np.empty(width), np.empty(width)
     unscale = np.float64(1) / equations.scale
@@ -277,7 +277,7 @@ def solve_rows_cholesky(
         at = np.int64(u) * width
         for f in range(width):
             x[f] = solutions[at + f] * unscale
-        # The equations, and the residual where the row is: the lower triangle stands for both.
+        # The equations, and the residual at the row's present value: the lower triangle stands for both.
         misfit = build_equations(entries, u, equations, width, matrix, r, rows, weights)
         for f in range(width):
             misfit -= r[f] * x[f]
@@ -292,7 +292,7 @@ def solve_rows_cholesky(
         for f in range(width):
             z[f] = r[f]
             rx += r[f] * x[f]
-        # The row moves, further than its solution where it is over-relaxed.
+        # The row moves, beyond its solution if it is over-relaxed.
         factorize(matrix)
         substitute(matrix, z)
         gain, norm = np.float64(0), np.float64(0)

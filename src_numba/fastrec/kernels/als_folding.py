@@ -1,9 +1,9 @@
-"""Fold-in for alternating least squares: each row's equations (`als`) solved from nothing, within stated bounds.
+"""Fold-in for alternating least squares: each row's equations (`als`) are solved from zero, within stated bounds.
 
 With A x = b for a row's equations, D the diagonal part of A and the rest sum_i w_i y_i y_iᵀ, w_i = c_i - 1:
 
-- The preconditioned residual z = D⁻¹ r is what is multiplied with A, and the products with the directions follow from
-  A p' = A z' + β A p (Chronopoulos and Gear 1989): the sums of a step are made at once, so that a row waits for one.
+- A is multiplied with the preconditioned residual z = D⁻¹ r, and the products with the directions follow from
+  A p' = A z' + β A p (Chronopoulos and Gear 1989): all sums of a step are made at once, so a row waits only once.
 - ‖A‖ is at least ‖A z‖ / ‖z‖ of every step. From the start it is at least bᵀAb / bᵀb, where by Cauchy and Schwarz
   sum_i w_i (y_iᵀb)² is at least ‖b‖⁴ / sum_i (c_i² / w_i).
 """
@@ -39,24 +39,25 @@ from fastrec.kernels.sparse import Entries
 
 float32 = np.float32
 
-# The residual that is left beside ‖A‖·‖x‖, steps at most, how much longer than x the steps together may be (each brings
-# its own roundings), and the entries that are summed in float32 before float64 takes them: of rows that are summed by
-# four, half as many of others. (More of one vector, again and again, would be rounded in one direction too often.)
+# The residual that is left relative to ‖A‖·‖x‖, and the largest number of steps. Then how much longer than x the steps
+# together may be (each adds its own roundings). Last, the number of entries that are summed in float32 before they are
+# added in float64, for rows that are summed four at a time; half of it for others. (More entries of one vector would be
+# rounded in one direction too often.)
 ACCURACY = 9e-7
 STEPS = 32
 DETOUR = 4.0
 SUMMED = 64
-LEAST, MOST = 1e-30, 1e36  # of the squares that float32 is trusted with
-CANCELLED = 0.25  # of the sum of squares of what a right side is the sum of: below it float32's roundings count
-AHEAD = 16  # entries between asking for a row and reading it
-FOUR = 64  # the widest row of which four fit the registers of AVX-512 beside the sum and the direction
+LEAST, MOST = 1e-30, 1e36  # range of the squares for which float32 is used
+CANCELLED = 0.25  # share of the terms' sum of squares; for a smaller right side, float32's roundings count
+AHEAD = 16  # entries between prefetching a row and reading it
+FOUR = 64  # the widest row of which the registers of AVX-512 hold four beside the sum and the direction
 
 
 class History(NamedTuple):
-    """One row's entries; pointers, since arrays that a function is handed are counted by atomic operations."""
+    """One row's entries, by pointers: a function counts the arrays that it is passed with atomic operations."""
 
     indices: Codes  # of the row's first entry on
-    values: Floats  # each entry's, or the one of all
+    values: Floats  # one for each entry, or one for all
     step: int  # from one entry's value to the next one's: 1 or 0
     count: int
     left: int  # entries from the row's first to the last of all rows
@@ -149,7 +150,7 @@ def _add_products_one_by_one(history: Any, start: Any, stop: Any, width: Any, p:
 
 
 def _add_products_blocked(history: Any, start: Any, stop: Any, width: Any, p: Any, out: Any) -> None:
-    # Four entries at a time, so that p and out are read and written once for four. Beyond the last entry the last one
+    # Four entries at a time, so that p and out are read and written once for four. After the last entry, the last one
     # is repeated with weight 0.
     indices, values, vectors, step = history.indices, history.values, history.vectors, history.step
     none = float32(0)
@@ -179,8 +180,8 @@ def _add_products_blocked(history: Any, start: Any, stop: Any, width: Any, p: An
 
 @kernel(fastmath=FAST, inline=True)
 def _add_entries(history: Any, width: Any, p: Any, out: Any, sums: Any, right: bool) -> float:
-    # Adds the entries' part of the right side, or of the product with p, to `out`: some entries at a time in float32,
-    # and what they come to in float64. Returns the sum of the right side's squares.
+    # Adds the entries' part of the right side, or of the product with p, to `out`: a few entries at a time in float32,
+    # and their sums in float64. Returns the sum of the right side's squares.
     size, squares = constant(width), np.float64(0)
     summed = SUMMED if size <= FOUR else SUMMED // 2
     many = history.count > summed
@@ -206,7 +207,7 @@ def _add_entries(history: Any, width: Any, p: Any, out: Any, sums: Any, right: b
 
 @kernel(fastmath=FAST, inline=True)
 def _bound_entries(history: Any) -> float:
-    # 1 / sum_i (c_i² / w_i); 0 where an entry has no weight.
+    # 1 / sum_i (c_i² / w_i); 0 if an entry has no weight.
     total = np.float64(0)
     for i in range(history.count if history.step else 1):
         weight = np.float64(history.alpha) * np.float64(history.values[i])
@@ -227,9 +228,9 @@ def fold_rows(
 ) -> None:
     """Writes the solutions of rows `first` to `last` to `solutions` (flat), as docs/explanation/ials.md bounds them.
 
-    Conjugate gradients from 0, in float32, until the residual is `ACCURACY` of what the matrix can make of x. A row
-    that does not get there in `STEPS`, or on a detour whose roundings would count, or whose squares float32 does not
-    hold, is solved by Cholesky in float64.
+    Conjugate gradients run from 0 in float32 until the residual is `ACCURACY` of ‖A‖·‖x‖. A row is solved by Cholesky
+    in float64 if it does not get there in `STEPS`, if its steps are so long that their roundings would count, or if
+    float32 does not hold its squares.
     """
     size, step, end = constant(width), min(1, entries.values.shape[0] - 1), entries.indices.shape[0]
     x, r, z, az = np.empty(size, float32), np.empty(size, float32), np.empty(size, float32), np.empty(size, float32)
@@ -274,7 +275,7 @@ def fold_rows(
             largest, held = bound * bound, True
         bend, lag = float32(0), float32(0)
         for _ in range(STEPS if held else 0):
-            # az is D z now, and A z with the entries' part.
+            # az is D z here, and becomes A z with the entries' part.
             _add_entries(history, width, pointer(z), pointer(az), pointer(sums), False)
             s0, s1, s2 = zeros(16), zeros(16), zeros(16)
             for f in range(0, size, LANES):
@@ -283,10 +284,10 @@ def fold_rows(
                 s2 = multiply_add(product, product, s2)
             curvature, zz, zaaz = reduce_add(s0) - lag, np.float64(reduce_add(s1)), np.float64(reduce_add(s2))
             if not (rz > LEAST and curvature > LEAST and zz > LEAST):
-                break  # what float32 does not hold
+                break  # float32 does not hold it
             a = rz / curvature
             largest = max(largest, zaaz / zz)
-            # The direction, the step along it, and what is left.
+            # The direction, the step along it, and the residual after it.
             turn, forward, back = broadcast(bend, 16), broadcast(a, 16), broadcast(-a, 16)
             s0, s1, s2, s3 = zeros(16), zeros(16), zeros(16), zeros(16)
             for f in range(0, size, LANES):

@@ -1,13 +1,13 @@
 """Causal attention within sequences that lie one after the other, forward and backward.
 
 A row of `mixed` has the queries, keys and values of one event, each `heads` · `width` numbers. A query of event i is
-compared with the keys of the events j ≤ i of its sequence, and what is nearer in the order may count more:
+compared with the keys of the events j ≤ i of its sequence, and a nearer event may count more:
 
     p_ij = softmax over j of (q_i·k_j / √(true width) + bias[i − j]),      o_i = Σ_j p_ij v_j
 
-The biases of a head are kept from the farthest to the nearest, so that a row of them lies as a row of p does. Products
-go through four rows at a time (`layers`). Rows of p are padded to whole lanes, and zero from j = i + 1 on, which
-makes the four rows of a block end together. All arrays are float32 and flat.
+The biases of a head are kept from the farthest to the nearest, in the order of a row of p. Products take four rows at a
+time (`layers`). Rows of p are padded to whole lanes and are zero from j = i + 1 on, so that the four rows of a block
+end together. All arrays are float32 and flat.
 """
 
 from typing import NamedTuple
@@ -54,13 +54,13 @@ class Scratch(NamedTuple):
 
 
 def make_fence() -> Floats:
-    """Zeros, then `NOTHING`; ones, then zeros: what lies around the end of a row, sixteen of each."""
+    """Returns zeros, then `NOTHING`, and ones, then zeros: the numbers around the end of a row, sixteen of each."""
     return np.repeat(np.array([0.0, NOTHING, 1.0, 0.0], np.float32), LANES)
 
 
 @kernel(inline=True)
 def count_shares(n: int, heads: int) -> int:
-    """The count of numbers in the rows of p of a sequence of n events."""
+    """Returns the count of numbers in the rows of p of a sequence of n events."""
     return heads * n * padded_width(n)
 
 
@@ -86,13 +86,13 @@ def _scale_rows(x: Floats, at: int, step: int, n: int, width: int, scale: np.flo
 
 @kernel(inline=True)
 def _gap(i: int, j: int) -> int:
-    """The place in a fence of the sixteen numbers from j on, of a row that ends with the one of i."""
+    """Returns the place in a fence of the sixteen numbers from j on, for a row that ends with that of i."""
     return LANES - min(max(i + 1 - j, 0), LANES)
 
 
 @kernel(inline=True)
 def _start_row(shares: Floats, at: int, i: int, columns: int, bias: Floats, nearest: int, fence: Floats) -> None:
-    """The biases of the events up to i, whose own is at `nearest`, and far below them what is not to be seen."""
+    """Writes the biases of the events up to i, whose own is at `nearest`, and far lower numbers for later events."""
     for j in range(0, columns, LANES):
         hidden = load(fence, _gap(i, j), 16)
         store(shares, at + j, add(load(bias, nearest - i + j, 16), hidden))
@@ -100,7 +100,7 @@ def _start_row(shares: Floats, at: int, i: int, columns: int, bias: Floats, near
 
 @kernel(inline=True)
 def _softmax_row(shares: Floats, at: int, i: int, columns: int, fence: Floats) -> None:
-    """Softmax of the first i + 1 numbers; the others become zero."""
+    """Writes the softmax of the first i + 1 numbers; the others become zero."""
     largest = broadcast(NOTHING, 16)
     for j in range(at, at + columns, LANES):
         largest = maximum(load(shares, j, 16), largest)
@@ -127,7 +127,7 @@ def attend(
     """
     heads, width, span = shape.heads, shape.width, shape.span
     inner, outer = heads * width, padded_width(n)
-    step, begin = 3 * inner, np.int64(0)  # no literal, for which kernels would be compiled anew
+    step, begin = 3 * inner, np.int64(0)  # not a literal, for which kernels would be compiled again
     _scale_rows(mixed, at, step, n, inner, shape.scale)
     clear(out, to, n * inner)
     for head in range(heads):
@@ -152,9 +152,9 @@ def attend(
 
 @kernel(inline=True)
 def _unsoftmax_row(shares: Floats, at: int, slopes: Floats, to: int, columns: int, bias: Floats, first: int) -> None:
-    """The derivatives by the logits of a row, in place of those by p; adds them to the biases' from `first` on.
+    """Replaces derivatives by p by those by the logits of a row, and adds them to those of the biases from `first` on.
 
-    Where p is zero, so is all of this.
+    They are zero where p is zero.
     """
     total = zeros(16)
     for j in range(0, columns, LANES):

@@ -8,9 +8,9 @@ from fastrec.kernels.arrays import Codes, Counts
 
 @kernel()
 def scatter_rows(rows: Codes, columns: Codes, places: Counts, sorted_rows: Codes) -> None:
-    """Fills `sorted_rows` with the rows of events by their columns, each column's from its place on.
+    """Fills `sorted_rows` with the rows of events by their columns, those of each column from its place on.
 
-    `places` is where each column starts before, and where it ends after.
+    `places` holds each column's start before the call, and its end after it.
     """
     for event in range(len(rows)):
         column = columns[event]
@@ -22,9 +22,10 @@ def scatter_rows(rows: Codes, columns: Codes, places: Counts, sorted_rows: Codes
 def count_cells(
     sorted_rows: Codes, column_ends: Counts, starts: Counts, ends: Counts, indices: Codes, counts: Codes
 ) -> int:
-    """Fills each row from its start on with its columns, rising, and how many events each has; returns how many cells.
+    """Fills each row from its start on with its columns, rising, and the number of events of each cell; returns the
+    number of cells.
 
-    `ends` is the starts before, and the end of each row after.
+    `ends` holds the starts of the rows before the call, and their ends after it.
     """
     first, cells = 0, 0
     for column in range(len(column_ends)):
@@ -56,9 +57,9 @@ def close_gaps(starts: Counts, ends: Counts, indptr: Counts, indices: Codes, cou
 
 @kernel()
 def to_values(counts: Codes, values: Codes, cap: int) -> int:
-    """Writes counts as the bits of float32, which `values` may share with them; returns how many are above 1.
+    """Writes counts as the bits of float32, in `values`, which may share their memory; returns how many are above 1.
 
-    Each counts `cap` at most, where that is above 0.
+    Each counts `cap` at most if `cap` is above 0.
     """
     repeated = 0
     for cell in range(len(counts)):

@@ -1,8 +1,7 @@
-"""Vectors in few bytes: how rows of bytes are read as numbers, and how numbers are put into them.
+"""Vectors in few bytes: rows of bytes are read as numbers, and numbers are written into them.
 
 A row is the record of one vector: its codes, then its own steps. Rows lie one after the other, `stride` bytes each, so
-that they can be mapped from a file and read where they lie. Numbers within a row are little-endian and of any
-alignment.
+that they can be mapped from a file and read in place. Numbers within a row are little-endian and of any alignment.
 """
 
 from typing import Any, NamedTuple
@@ -29,11 +28,11 @@ from fastrec.kernels.simd import (
 )
 from fastrec.kernels.topk import LARGEST, sum_products
 
-# How the codes of a row are to be read.
+# The kinds of codes in a row.
 HALVES, BYTES, SHIFTED_BYTES, NIBBLES, CENTROIDS, FEW_CENTROIDS, SIGNS = range(7)
 NOTHING = -1
 
-STEPS = 256  # that a byte may name; the first one is 0
+STEPS = 256  # steps that a byte may name; the first one is 0
 
 
 class Layout(NamedTuple):
@@ -41,19 +40,19 @@ class Layout(NamedTuple):
 
     kind: int  # one of the kinds above, or NOTHING
     start: int  # where its bytes begin in a row
-    group: int  # numbers that share a step; or the room of a centroid
-    unit: np.float32  # what float16 numbers are multiplied by, a power of two
-    tables: Floats  # the 256 steps that a byte may name; behind them centroids, (parts, centroids, group)
-    parts: int  # that a vector is cut into
-    centroids: int  # how many of them a part has
+    group: int  # numbers that share a step, or that a centroid takes
+    unit: np.float32  # factor of float16 numbers, a power of two
+    tables: Floats  # the 256 steps that a byte may name; after them the centroids, (parts, centroids, group)
+    parts: int  # parts of a vector
+    centroids: int  # centroids of a part
 
 
 class Coded(NamedTuple):
-    """Rows of bytes; each vector is what its coarse codes say plus what its fine ones do, and some exact numbers."""
+    """Rows of bytes; each vector is the sum of its coarse and its fine level, and some exact numbers."""
 
     rows: Bytes  # (n, stride)
     dimensions: int
-    exact: int  # how many of the last dimensions are float32 numbers
+    exact: int  # number of the last dimensions that are float32 numbers
     exact_at: int  # where their bytes begin in a row
     coarse: Layout
     fine: Layout
@@ -86,7 +85,7 @@ def add_halves(row: Any, layout: Any, d: int, out: Any) -> None:
 
 @kernel(inner=True)
 def add_bytes(row: Any, layout: Any, d: int, out: Any) -> None:
-    """Adds (byte - 128) · step, where the float32 step lies behind the bytes, which fill whole fours."""
+    """Adds (byte - 128) · step, the float32 step lies after the bytes, which fill whole groups of four."""
     step = float_at(row, (d + 3) // 4 * 4)
     for j in range(d):
         out[j] += np.float32(np.int32(row[j]) - 128) * step
@@ -94,7 +93,7 @@ def add_bytes(row: Any, layout: Any, d: int, out: Any) -> None:
 
 @kernel(inner=True)
 def add_shifted_bytes(row: Any, layout: Any, d: int, out: Any) -> None:
-    """Adds lowest + byte · step, where both float32 lie behind the bytes."""
+    """Adds lowest + byte · step, both float32 lie after the bytes."""
     at = (d + 3) // 4 * 4
     step, lowest = float_at(row, at), float_at(row, at + 4)
     for j in range(d):
@@ -103,7 +102,7 @@ def add_shifted_bytes(row: Any, layout: Any, d: int, out: Any) -> None:
 
 @kernel(inner=True)
 def add_nibbles(row: Any, layout: Any, d: int, out: Any) -> None:
-    """Adds (level - 7.5) · step of each group; the bytes that name the steps lie behind all levels.
+    """Adds (level - 7.5) · step of each group; the bytes that name the steps lie after all levels.
 
     The first half of a group lies in the lower four bits of its bytes, the second one in the upper.
     """
@@ -121,13 +120,13 @@ def add_nibbles(row: Any, layout: Any, d: int, out: Any) -> None:
 
 @kernel(inner=True)
 def code_at(row: Any, part: int, few: bool) -> int:
-    """The centroid that a part of a vector has."""
+    """Returns the centroid that a part of a vector has."""
     return np.int64((row[part >> 1] >> (4 * (part & 1))) & 15) if few else np.int64(row[part])
 
 
 @kernel(inner=True)
 def scale_of(row: Any, layout: Any) -> float:
-    """The factor of the centroids of a row; the byte that names it lies behind their codes."""
+    """Returns the factor of the centroids of a row; the byte that names it lies after their codes."""
     parts = layout.parts
     return pointer(layout.tables)[np.int64(row[(parts + 1) // 2 if layout.kind == FEW_CENTROIDS else parts])]
 
@@ -148,7 +147,7 @@ def add_centroids(row: Any, layout: Any, d: int, out: Any) -> None:
 
 @kernel(inner=True)
 def add_signs(row: Any, layout: Any, d: int, out: Any) -> None:
-    """Adds the row's step, which the byte behind the bits names, with the sign of each bit."""
+    """Adds the row's step, named by the byte after the bits, with the sign of each bit."""
     step = pointer(layout.tables)[np.int64(row[(d + 7) // 8])]
     for at in range(d // 8):
         byte, target = np.int32(row[at]), advance(out, 8 * at)
@@ -160,7 +159,7 @@ def add_signs(row: Any, layout: Any, d: int, out: Any) -> None:
 
 @kernel(inner=True)
 def add_level(row: Any, layout: Any, d: int, out: Any) -> None:
-    """Adds what one level of a row says."""
+    """Adds the numbers of one level of a row."""
     kind, own = layout.kind, advance(row, layout.start)
     if kind == HALVES:
         add_halves(own, layout, d, out)
@@ -178,7 +177,7 @@ def add_level(row: Any, layout: Any, d: int, out: Any) -> None:
 
 @kernel(inner=True)
 def decode_row(row: Any, coded: Any, whole: bool, out: Any) -> None:
-    """Writes the numbers of one row; without `whole` those of its coarse codes alone."""
+    """Writes the numbers of one row; without `whole` only those of its coarse codes."""
     d = coded.dimensions - coded.exact
     for j in range(d):
         out[j] = np.float32(0)
@@ -212,7 +211,7 @@ def measure_codes(coded: Any, buffer: Any, norms: Any) -> None:
 def score_pairs_of_codes(coded: Any, codes: Any, queries: Any, buffer: Any, scores: Any) -> None:
     """Fills the inner product of the vector of each code with the same row of `queries`, as rankings score it.
 
-    `buffer` is room for a vector.
+    `buffer` is space for a vector.
     """
     rows, stride, d = pointer(coded.rows), coded.rows.shape[1], coded.dimensions
     vector, query = pointer(buffer), pointer(queries)
@@ -226,7 +225,7 @@ def score_pairs_of_codes(coded: Any, codes: Any, queries: Any, buffer: Any, scor
 def add_coded_rows(histories: Any, first: int, last: int, coded: Any, buffer: Any, scores: Any) -> None:
     """Adds Σ_i histories[u, i] · the vector of row i to `scores[u - first]` for u from `first` to `last`, in order.
 
-    `buffer` is room for a vector.
+    `buffer` is space for a vector.
     """
     rows, stride, d = pointer(coded.rows), coded.rows.shape[1], coded.dimensions
     vector, target = pointer(buffer), pointer(scores)
@@ -242,7 +241,7 @@ def add_coded_rows(histories: Any, first: int, last: int, coded: Any, buffer: An
 
 @kernel()
 def rotate_rows(vectors: Any, rotation: Any, out: Any) -> None:
-    """Fills `out` with vectors · rotation, each row summed in one order; widths are multiples of 16."""
+    """Fills `out` with vectors · rotation, each row is summed in one order; widths are multiples of 16."""
     inner, width = rotation.shape
     source, matrix, target = pointer(vectors), pointer(rotation), pointer(out)
     for i in range(len(vectors)):
@@ -254,15 +253,15 @@ def rotate_rows(vectors: Any, rotation: Any, out: Any) -> None:
             store(place, j, total)
 
 
-NARROWEST = 0.4  # of the range that all numbers of a group lie in: ranges below are not tried
+NARROWEST = 0.4  # share of the range of a group's numbers: smaller ranges are not tried
 
 
 @kernel()
 def encode_nibbles(vectors: Any, group: int, steps: Any, levels: Any, rows: Any) -> None:
     """Fills rows with levels of four bits, and with the bytes that name the steps of their groups.
 
-    Of the steps from the one that reaches all numbers downwards, a group gets the one with the least squared error; the
-    first of them, which is 0, makes zeros of all. `levels` is uint8 room for the levels of a group.
+    A group gets the step with the least squared error, from the step that reaches all its numbers downwards. The first
+    step, which is 0, makes all numbers 0. `levels` is uint8 space for the levels of a group.
     """
     n, d = vectors.shape
     half, n_groups = group // 2, (d + group - 1) // group
@@ -280,7 +279,7 @@ def encode_nibbles(vectors: Any, group: int, steps: Any, levels: Any, rows: Any)
 
 @kernel(inner=True)
 def find_step(values: Any, steps: Any, levels: Any) -> int:
-    """The step with the least squared error for some values, by its name."""
+    """Returns the step with the least squared error for some values, by its name."""
     most, best_error, best = 0.0, 0.0, 0
     for value in values:
         most = max(most, abs(np.float64(value)))
@@ -317,11 +316,11 @@ def assign_centroids(vectors: Any, centroids: Any, halves: Any, lanes: Any, code
     vectors
         float32, (n, parts · group).
     centroids
-        float32, (parts, group, a multiple of 16): side by side, those behind the last one zeros.
+        float32, (parts, group, a multiple of 16): side by side, zeros after the last one.
     halves
-        float32, (parts, a multiple of 16): half the squared norm of each; infinite behind the last one.
+        float32, (parts, a multiple of 16): half the squared norm of each; infinite after the last one.
     lanes
-        float32, (16,): room.
+        float32, (16,): work space.
     codes
         uint8, (n, parts).
     """
@@ -350,18 +349,18 @@ def assign_centroids(vectors: Any, centroids: Any, halves: Any, lanes: Any, code
 
 @kernel()
 def align_centroids(vectors: Any, centroids: Any, squares: Any, room: Any, codes: Any) -> None:
-    """Moves codes, a part at a time, to the centroids by which the whole points most the way of its vector.
+    """Moves codes, a part at a time, to the centroids whose sum has the largest cosine with its vector.
 
     Parameters
     ----------
     vectors, centroids
         As in `assign_centroids`.
     squares
-        float32, (parts, a multiple of 16): the squared norms of centroids; infinite behind the last one.
+        float32, (parts, a multiple of 16): the squared norms of centroids; infinite after the last one.
     room
         float32, (a multiple of 16,): for the products of a part with its centroids.
     codes
-        uint8, (n, parts): where to begin, and what was found.
+        uint8, (n, parts): the codes to begin with, replaced by those found.
     """
     parts, group, width = centroids.shape
     source, tables, lengths = pointer(vectors), pointer(centroids), pointer(squares)

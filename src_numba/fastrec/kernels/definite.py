@@ -1,6 +1,6 @@
 """Systems of linear equations whose matrix is symmetric and positive definite, in float64.
 
-Only the lower triangle of a matrix is written and read, but for one number beside each pair of rows.
+Only the lower triangle of a matrix is written and read, and one number beside each pair of rows.
 """
 
 import numpy as np
@@ -8,12 +8,12 @@ import numpy as np
 from fastrec.kernels._jit import FAST, kernel
 from fastrec.kernels.arrays import Doubles
 
-LEAST_PIVOT = 1e-15  # of what stood on the diagonal: rounding alone brings a pivot below it
+LEAST_PIVOT = 1e-15  # share of the number on the diagonal: only rounding makes a pivot smaller
 
 
 @kernel(fastmath=FAST, inline=True)
 def add_outer_products(matrix: Doubles, rows: Doubles, weights: Doubles) -> None:
-    """Adds Σ weights[k] · rows[k] rows[k]ᵀ of four rows; two rows of the matrix at a time share what is read."""
+    """Adds Σ weights[k] · rows[k] rows[k]ᵀ of four rows; two rows of the matrix at a time share the numbers read."""
     n = matrix.shape[0]
     a, b, c, d = rows[0], rows[1], rows[2], rows[3]
     wa, wb, wc, wd = weights[0], weights[1], weights[2], weights[3]
@@ -33,7 +33,7 @@ def add_outer_products(matrix: Doubles, rows: Doubles, weights: Doubles) -> None
 
 @kernel(fastmath=FAST, inline=True)
 def factorize(matrix: Doubles) -> None:
-    """The lower Cholesky factor, in place; a pivot that rounding has made too small is raised to what rounding is."""
+    """Computes the lower Cholesky factor in place; a pivot that is too small is raised to the rounding error."""
     n = matrix.shape[0]
     for j in range(n):
         row = matrix[j]

@@ -1,4 +1,4 @@
-"""A linear autoencoder's Gramian, dense and sparse, and the weights out of it."""
+"""A linear autoencoder's Gramian, dense and sparse, and the weights that follow from it."""
 
 from typing import Any
 
@@ -35,7 +35,7 @@ def fill_gramian(rows: Entries, features: Entries, diagonal: Any, first: int, la
 def fill_weights(inverse: Any, multipliers: Any, first: int, last: int) -> None:
     """Turns tiles of the lower triangle of P, in place, into weights I - P · diag(multipliers), both triangles.
 
-    `first` and `last` count rows of tiles; the diagonal is not touched here, since others read it.
+    `first` and `last` count rows of tiles; the diagonal is left unchanged, since other tasks read it.
     """
     n = len(inverse)
     for block in range(first, last):
@@ -98,7 +98,7 @@ def solve_columns(
     itself.
     """
     k = supports.shape[1]
-    # The item itself comes behind its support, so that the last row of the system is the right side.
+    # The item itself comes after its support, so that the last row of the system is the right side.
     system, scratch = np.empty((k + 1, k + 1), np.float32), np.empty((3, k), np.float32)
     places, members = np.full(len(gramian.diagonal), -1, np.int32), np.empty(k + 1, np.int32)
     for item in range(first, last):

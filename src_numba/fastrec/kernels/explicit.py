@@ -1,6 +1,7 @@
-"""Ratings factorized by alternating least squares: the normal equations of each row, its bias among the unknowns.
+"""Ratings factorized by alternating least squares: the normal equations of each row, with its bias among the unknowns.
 
-For a row with entries of value v_i, the other side's vectors y_i and biases b_i, the unknown is x with its bias last:
+For a row with entries of value v_i, the other side's vectors y_i and biases b_i, the unknown x, whose last element is
+the bias, solves
 
     (diag(penalty) + sum_i z_i z_iᵀ) x = sum_i z_i (v_i - mean - b_i),    z_i = (y_i, 1).
 """
@@ -24,7 +25,7 @@ def _misfit(
     others: Floats,
     x: Floats,
 ) -> float:
-    # The sum of the squared errors of a row.
+    # Returns the sum of the squared errors of a row.
     size = x.shape[0] - 1
     total = np.float64(0)
     for i in range(start, stop):
@@ -51,7 +52,7 @@ def solve_ratings_cholesky(
     solutions: Floats,
     errors: Doubles,
 ) -> None:
-    """Fills rows `first` to `last` of `solutions`, of shape (n, factors + 1), with their solutions, found in float64.
+    """Fills rows `first` to `last` of `solutions`, of shape (n, factors + 1), with their solutions in float64.
 
     `others` has the shape (m, factors + 1), biases last. `errors[u]` receives the row's sum of squared errors.
     """
@@ -69,7 +70,7 @@ def solve_ratings_cholesky(
         matrix[size, size] = bias_penalties[u]
         for i in range(start, stop, 4):
             for k in range(4):
-                # Beyond the last entry the last one is repeated with weight 0.
+                # After the last entry, the last one is repeated with weight 0.
                 entry = min(i + k, stop - 1)
                 weights[k] = np.float64(1) if i + k < stop else np.float64(0)
                 y, z = others[indices[entry]], rows[k]
@@ -138,9 +139,10 @@ def solve_ratings_cg(
     solutions: Floats,
     errors: Doubles,
 ) -> None:
-    """As `solve_ratings_cholesky`, but moves the rows towards their solutions by `steps` steps of conjugate gradients.
+    """Does as `solve_ratings_cholesky`, but moves the rows towards their solutions by `steps` steps of conjugate
+    gradients.
 
-    They start where they are; the diagonal of the equations is the preconditioner.
+    The steps start from the rows' present values; the diagonal of the equations is the preconditioner.
     """
     width = others.shape[1]
     size = width - 1
@@ -148,7 +150,7 @@ def solve_ratings_cg(
     diagonal, inverse = np.empty(width, float32), np.empty(width, float32)
     for u in range(first, last):
         start, stop = indptr[u], indptr[u + 1]
-        # The residual where the row is; a row without entries is zero.
+        # The residual at the row's present value; a row without entries is zero.
         for f in range(width):
             diagonal[f] = penalties[u] if f < size else bias_penalties[u]
             x[f] = solutions[u, f] if stop > start else float32(0)
@@ -177,7 +179,7 @@ def solve_ratings_cg(
                 x[f] += a * p[f]
                 r[f] -= a * q[f]
                 following += r[f] * r[f] * inverse[f]
-            # On in a conjugate direction.
+            # The next direction is conjugate.
             b = following / rz
             rz = following
             for f in range(width):

@@ -1,10 +1,10 @@
-"""The best items of a linear filter over a graph: the sparse part of a score in full, its dense part by bounds.
+"""The best items of a linear filter over a graph: a score's sparse part is computed in full, its dense part by bounds.
 
 A score is degree_j · (p_j + V_j · c): p comes from two steps over the graph, which touch few users and items; V_j · c
 is a product of hundreds of numbers for every item. Items lie in panels of 16, V rounded to bytes. A panel's product is
-made a part at a time, and left as soon as no item of it can be among the best. The rest adds no more than the norm of
-the rest of V_j times that of the rest of c. As in `scan`, an approximate score s comes with E ≥ |s - t|. The k best s -
-E give a user's limit, and items that reach it with s + E are scored exactly in the end. Their sums are those of
+made a part at a time, and abandoned as soon as no item of it can be among the best. The rest adds no more than the norm
+of the rest of V_j times that of the rest of c. As in `scan`, an approximate score s comes with E ≥ |s - t|. The k best
+s - E give a user's limit, and the items whose s + E reaches it are scored exactly in the end. Their sums are those of
 `filters.multiply_rows` and `filters.add_products`, in the same order, so that the bits are those of dense scores.
 """
 
@@ -39,38 +39,38 @@ from fastrec.kernels.sparse import Entries
 from fastrec.kernels.topk import EMPTY, finish_row, is_open, open_doors, sift_down
 
 PART = 32  # words of a part: 128 numbers as bytes
-AHEAD, LINES = 4, 3  # users whose entries are asked for before they are read, and how many cache lines of each
-CHAINS = 8  # candidates that are scored side by side, since a sum waits for the one before
-LARGEST_SPREAD = np.float32(1e18)  # of p, and of the norm of c: beyond it bounds might not be finite
-UNBOUNDED = -1  # the count of a user that is not answered: too large numbers, or too many candidates
+AHEAD, LINES = 4, 3  # users whose entries are prefetched ahead, and the number of cache lines of each
+CHAINS = 8  # candidates that are scored side by side, since each addition waits for the one before
+LARGEST_SPREAD = np.float32(1e18)  # of p, and of the norm of c: above it bounds might not be finite
+UNBOUNDED = -1  # the count of a user that is not answered: its numbers are too large, or its candidates too many
 
 
 class FilterPanels(NamedTuple):
-    """Items in panels of 16, an order in which like ones are neighbours; `n` is 16 · n_panels."""
+    """Items in panels of 16, in an order that makes similar ones neighbours; `n` is 16 · n_panels."""
 
-    words: Codes  # (n_panels, width, 16): four bytes of V in each, less 128 the numbers in steps
+    words: Codes  # (n_panels, width, 16): four bytes of V in each; a byte less 128 is the number in steps
     steps: Floats  # (n,)
-    errors: Floats  # (n,): norm of what rounding took from V_j, rounded up
-    tails: Floats  # (parts, n): norm of what is ahead of each part of V_j, rounded up; of the first, all
+    errors: Floats  # (n,): norm of the rounding error of V_j, rounded up
+    tails: Floats  # (parts, n): norm of V_j from each part on, rounded up; for the first part, of all
     degrees: Floats  # (n,)
-    order: Codes  # (n,): codes, -1 behind the last
+    order: Codes  # (n,): codes, -1 after the last
 
 
 class Signals(NamedTuple):
-    """Some users: their histories, less the degrees, and what these are among the factors."""
+    """Some users: their histories, divided by the degrees, and the coordinates of these by factor."""
 
     histories: Entries
     coordinates: Floats  # (b, factors): c
     words: Codes  # (b, width): four int8 each
-    offsets: Codes  # (b, parts): what is added to the products of a part
+    offsets: Codes  # (b, parts): added to the products of a part
     steps: Floats  # (b,)
     errors: Floats  # (b,): times the norm of V_j
     norms: Floats  # (b,): times the error of V_j
-    tails: Floats  # (b, parts): norm of what is ahead of each part of c, rounded up
+    tails: Floats  # (b, parts): norm of c from each part on, rounded up
 
 
 class Scratch(NamedTuple):
-    """The arrays that a search works in: zeros in the first two, before and after it."""
+    """The arrays that a search works in: the first two are zeros before and after it."""
 
     users: Floats  # (n_users, filled up to a multiple of 16)
     spread: Floats  # (group, n): p of each user of a group
@@ -127,7 +127,7 @@ class Place(NamedTuple):
 
 @kernel(inner=True)
 def take_place(signals: Any, panels: Any, scratch: Any, vectors: Any, slack: float) -> Any:
-    """The pointers and sizes of all that a scan reads and writes."""
+    """Returns the pointers and sizes of all arrays that a scan reads and writes."""
     return Place(
         len(panels.order), panels.words.shape[1], len(panels.tails), vectors.shape[1], scratch.lowers.shape[1],
         scratch.places.shape[1], len(scratch.seeds), np.float32(slack), pointer(panels.words), pointer(panels.steps),
@@ -144,9 +144,10 @@ def take_place(signals: Any, panels: Any, scratch: Any, vectors: Any, slack: flo
 def spread_history(
     row: int, histories: Entries, items: Entries, users: Entries, sums: Any, touched: Any, spread: Any
 ) -> float:
-    """Fills `spread` with two steps from a history over the graph, item → user → item; returns the largest number.
+    """Fills `spread` with two steps from a history over the graph, item → user → item; returns the largest.
 
-    Each number is summed in the order of rising codes, as `multiply_rows` does. `sums` is zeros before and after.
+    Each number is summed in the order of rising codes, as `multiply_rows` does. `sums` holds zeros before and after the
+    call.
     """
     # From items to users.
     for p in range(histories.indptr[row], histories.indptr[row + 1]):
@@ -154,7 +155,7 @@ def spread_history(
         for q in range(items.indptr[item], items.indptr[item + 1]):
             user = np.int64(items.indices[q])
             store(sums, user, multiply_add(load(items.values, q, 1), value, load(sums, user, 1)))
-    # Those who were touched, by their codes.
+    # The users that were touched, by their codes.
     nothing, count = zeros(16), 0
     for start in range(0, len(sums), 16):
         bits = above(load(sums, start, 16), nothing)
@@ -220,7 +221,7 @@ def search_filter(
 
 @kernel(inner=True)
 def find_limit(way: Any, row: int, i: int, at: Any, doors: Any) -> float:
-    """The k-th largest lower bound of the items that are best by p alone: a limit before the others are looked at."""
+    """Returns the k-th largest lower bound of the items that are best by p alone: a limit for the other items."""
     spread, lowers, nobody = advance(at.spread, i * at.n), advance(at.lowers, i * at.k), advance(at.nobody, i * at.k)
     for seed in range(at.n_seeds):
         at.seeds[seed], at.seeded[seed] = -np.inf, EMPTY
@@ -258,11 +259,11 @@ def clear_heap(scores: Any, codes: Any, k: int) -> None:
 
 @kernel(inner=True)
 def scan_panel(way: Any, panel: int, row: int, i: int, at: Any) -> int:
-    """The bits of the items of a panel that may be among the best of a user, whose bounds are left in `lanes`."""
+    """Returns the bits of the items of a panel that may be among a user's best; leaves their bounds in `lanes`."""
     place, limit, tails = 16 * panel, broadcast(at.limits[i], 16), advance(at.user_tails, row * at.parts)
     degree, own = load(at.degrees, place, 16), load(at.spread, i * at.n + place, 16)
     length = load(at.tails, place, 16)
-    # What is ahead at most, before any product.
+    # The largest value of the whole product, before any part of it is made.
     error = multiply_add(own, broadcast(at.slack, 16), broadcast(np.float32(1e-40), 16))
     reach = multiply_add(length, broadcast(tails[0], 16), add(own, error))
     if not at_least(multiply(reach, degree), limit):
@@ -351,13 +352,13 @@ def rank_candidates(row: int, i: int, at: Any, codes: Any, scores: Any) -> None:
 
 @kernel(inner=True)
 def vector_of(at: Any, place: int) -> Any:
-    """The vector of the item at a place."""
+    """Returns the vector of the item at a place."""
     return advance(at.vectors, np.int64(at.order[place]) * at.factors)
 
 
 @kernel(inner=True)
 def add_chains(at: Any, own: Any, places: Any, size: int) -> None:
-    """Adds V_j · c to the lanes of `CHAINS` candidates, each in the order of the factors; the last one fills up."""
+    """Adds V_j · c to the lanes of `CHAINS` candidates, each in the order of the factors; the last one pads."""
     last, lanes = size - 1, at.lanes
     v0, v1 = vector_of(at, places[0]), vector_of(at, places[min(1, last)])
     v2, v3 = vector_of(at, places[min(2, last)]), vector_of(at, places[min(3, last)])

@@ -1,4 +1,4 @@
-"""Sparse rows times dense vectors, and dense scores from factors: the same bits for a row whatever is around it."""
+"""Sparse rows times dense vectors, and dense scores from factors: a row's bits do not depend on the rows around it."""
 
 import numpy as np
 
@@ -25,13 +25,13 @@ def multiply_rows(
     """Fills rows `first` to `last` of `out` (flat) with the sums of the entries' values times their rows of `vectors`.
 
     `vectors` is flat, its rows of `width`, a multiple of sixteen. Only the columns from `left` on are made, `STRIP` at
-    most: what a strip of all vectors takes stays in the cache. Each element is summed in the order of the entries.
+    most, so that this strip of all vectors stays in the cache. Each element is summed in the order of the entries.
     """
     whole = width - left >= STRIP
     for row in range(first, last):
         start, stop = indptr[row], indptr[row + 1]
         at = np.int64(row) * width + left
-        # Four sums in registers, so that an entry is read once for them.
+        # Four sums stay in registers, so that an entry is read once for all four.
         if whole:
             a, b, c, d = zeros(16), zeros(16), zeros(16), zeros(16)
             for i in range(start, stop):
@@ -65,10 +65,10 @@ def add_products(
     turned: Floats,
     out: Floats,
 ) -> None:
-    """Adds to rows `first` to `last` of `out` (flat, rows of `width`) those of `vectors` times `turned`.
+    """Adds the rows of `vectors` times `turned` to rows `first` to `last` of `out` (flat, rows of `width`).
 
     `vectors` is flat with rows of `depth`, `turned` flat with `depth` rows of `width`, a multiple of sixteen. Only the
-    columns from `left` on, `STRIP` at most. Each element is summed in the order of `depth`.
+    columns from `left` on are made, `STRIP` at most. Each element is summed in the order of `depth`.
     """
     # A narrow strip, vector by vector.
     if width - left < STRIP:

@@ -1,4 +1,4 @@
-"""The places of random numbers among sorted thresholds."""
+"""Looks up the places of random numbers among sorted thresholds."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,15 +11,15 @@ Numbers = NDArray[np.uint32]
 
 @kernel()
 def place_numbers(numbers: Numbers, thresholds: Numbers, guide: Codes, places: Codes) -> None:
-    """Fills `places[i]` with how many thresholds are below `numbers[i]`; all are unsigned numbers of 32 bits.
+    """Fills `places[i]` with the number of thresholds below `numbers[i]`; all are unsigned numbers of 32 bits.
 
-    `guide[b]` is how many are below b · 2¹⁶, for b from 0 to 2¹⁶.
+    `guide[b]` is the number of thresholds below b · 2¹⁶, for b from 0 to 2¹⁶.
     """
     for i in range(len(numbers)):
         number = numbers[i]
         bucket = number >> np.uint32(16)
         low, high = guide[bucket], guide[bucket + 1]
-        # Where the bucket's thresholds begin, and where they end: the answer is between the two.
+        # The begin and the end of the bucket's thresholds: the answer lies between them.
         while low < high:
             middle = (low + high) >> 1
             if thresholds[middle] < number:

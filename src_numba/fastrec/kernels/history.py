@@ -10,7 +10,7 @@ from fastrec.kernels.splice import MAX, SUM
 
 
 class History(NamedTuple):
-    """The items that a user has had: their codes, which rise, their values, and their places, 0 being the oldest."""
+    """The items that a user has had: their rising codes, their values, and their places, where 0 is the oldest."""
 
     codes: Codes
     values: Floats
@@ -41,7 +41,7 @@ def append_events(
         found.codes[at], found.values[at], found.order[at] = row.codes[at], row.values[at], row.order[at]
         room[row.order[at]] = at
     n_before = _list_items(row, room, old, before)
-    # Each event in its place by code; its number in the order is behind all that have been given out.
+    # Each event gets its place by code; its number in the order comes after all numbers given out before.
     for event in range(len(codes)):
         low, high = 0, size
         while low < high:
@@ -65,7 +65,7 @@ def append_events(
             size += 1
         found.codes[low], found.values[low], found.order[low] = codes[event], value, old + event
         gained[event] = np.int64(value != 0) - had
-    # Numbers without gaps, in the order of those given out.
+    # The numbers lose their gaps and keep their order.
     most = old + len(codes)
     room[:most] = -1
     for at in range(size):
@@ -81,7 +81,7 @@ def append_events(
 
 @kernel(inline=True)
 def _list_items(row: History, room: Codes, size: int, items: Codes) -> int:
-    """Fills `items` with what has another value than 0, in the order that `room` has; returns how many there are."""
+    """Fills `items` with the items whose value is not 0, in the order of `room`; returns their number."""
     count = 0
     for place in range(size):
         if row.values[room[place]] != 0:

@@ -1,8 +1,8 @@
-"""Pairs of items near each other in users' sequences, made and dealt into cells by blocks of centers and of contexts.
+"""Pairs of items near each other in users' sequences, in cells by blocks of centers and of contexts.
 
-As word2vec has them (Mikolov, Chen, Corrado, Dean 2013): frequent items are left out at random before windows are laid,
-and each center's window has a width drawn from 1 to `window`. A draw depends on the place of the event in its sequence,
-so counting and dealing meet the same pairs in any order of work.
+The pairs are those of word2vec (Mikolov, Chen, Corrado, Dean 2013): frequent items are left out at random before
+windows are made, and the width of each center's window is drawn from 1 to `window`. A draw depends on the place of the
+event in its sequence, so counting and placing see the same pairs in any order of work.
 """
 
 from typing import Any
@@ -15,7 +15,7 @@ from fastrec.kernels.random import random_below, random_uniform
 
 @kernel()
 def keep_events(items: Any, first: Any, last: Any, shares: Any, seed: Any, kept: Any) -> int:
-    """The places, among those from `first` to `last`, of the events that stay, written to `kept`; how many they are.
+    """Writes the places of the events that stay, among those from `first` to `last`, to `kept`; returns their number.
 
     An item's event stays with the probability `shares[item]`.
     """
@@ -29,7 +29,7 @@ def keep_events(items: Any, first: Any, last: Any, shares: Any, seed: Any, kept:
 
 @kernel()
 def window_bounds(place: Any, n: Any, event: Any, window: Any, shrink: Any, seed: Any) -> tuple[int, int]:
-    """The places from which and to which (excluded) the contexts of a center at `place` of `n` lie."""
+    """Returns the first place, and the place after the last, of the contexts of a center at `place` of `n`."""
     width = window
     if window == 0:
         width = n
@@ -55,7 +55,7 @@ def count_pairs(
 ) -> None:
     """Adds to `counts`, of shape (blocks, blocks), the pairs of the sequences from `first` to `last`.
 
-    A window of 0 is the whole sequence. `kept` has room for the longest sequence.
+    A window of 0 is the whole sequence. `kept` is as long as the longest sequence.
     """
     for sequence in range(first, last):
         n = keep_events(items, starts[sequence], starts[sequence + 1], shares, seed, kept)
@@ -85,7 +85,7 @@ def place_pairs(
     centers: Any,
     contexts: Any,
 ) -> None:
-    """Writes the same pairs to the places of their cells; `places`, of shape (blocks, blocks), moves on."""
+    """Writes the same pairs to the places of their cells; `places`, of shape (blocks, blocks), advances."""
     for sequence in range(first, last):
         n = keep_events(items, starts[sequence], starts[sequence + 1], shares, seed, kept)
         for place in range(n):

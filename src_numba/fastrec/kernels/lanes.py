@@ -1,4 +1,4 @@
-"""The shape of arrays that kernels go through sixteen numbers at a time: whole lanes."""
+"""The shape of arrays that kernels read sixteen numbers at a time: whole lanes."""
 
 from numba.extending import register_jitable
 
@@ -6,7 +6,7 @@ LANES = 16
 
 
 def padded_width(width: int) -> int:
-    """The next multiple of `LANES`; for kernels, too.
+    """Returns the next multiple of `LANES`; kernels can call it, too.
 
     >>> padded_width(10), padded_width(16)
     (16, 16)

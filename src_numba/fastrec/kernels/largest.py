@@ -1,6 +1,7 @@
-"""The k largest of many float32, by counting: how many are above a number takes a few instructions for sixteen of them.
+"""The k largest of many float32, by counting: a few instructions count how many of sixteen are above a number.
 
-Values are given by pointer, as many as a multiple of 16; those of -inf, which only the last 16 may hold, do not count.
+Values are given by pointer; their number is a multiple of 16. A value of -inf, which only the last 16 may hold, does
+not count.
 """
 
 from typing import Any
@@ -25,18 +26,18 @@ from fastrec.kernels.simd import (
 )
 
 LOWEST = np.finfo(np.float32).min
-FEW = 32  # values, of which each is counted; of more, the k-th largest is bracketed by bisection
+FEW = 32  # up to so many values each one is counted; for more, bisection brackets the k-th largest
 
 
 @kernel(inner=True)
 def find_kth_largest(values: Any, n: int, k: int) -> float:
-    """The k-th largest value, of at least k."""
+    """Returns the k-th largest of at least k values."""
     return count_down(values, n, k) if n <= FEW else bisect(values, n, k)
 
 
 @kernel(inner=True)
 def count_down(values: Any, n: int, k: int) -> float:
-    """The k-th largest of few values: the smallest that fewer than k are above."""
+    """Returns the k-th largest of few values: the smallest value with fewer than k values above it."""
     smallest = np.float32(np.inf)
     for at in range(n):
         value = values[at]
@@ -46,7 +47,7 @@ def count_down(values: Any, n: int, k: int) -> float:
 
 @kernel(inner=True)
 def bisect(values: Any, n: int, k: int) -> float:
-    """The k-th largest value: the number that k reach is bracketed by bisection."""
+    """Returns the k-th largest value: bisection brackets the number that k values reach."""
     low, high = find_smallest(values, n, LOWEST), find_largest(values, n)
     if count_above(values, n, high, True) >= k:
         return high
@@ -65,11 +66,10 @@ def bisect(values: Any, n: int, k: int) -> float:
 
 @kernel(inner=True)
 def choose_largest(values: Any, n: int, places: Any, k: int, tops: Any, spots: Any) -> None:
-    """Fills the places of the k largest values, in their order; of equal ones the first.
+    """Fills the places of the k largest values, in their order; among equal values the first ones.
 
-    `tops` (float32) and `spots` (int32) have room for n + 16 numbers, and are overwritten. The values are cut into
-    groups, about twice as many as k: at least k values reach the k-th largest of the groups' largest, and few more.
-    Only these are looked at again.
+    `tops` (float32) and `spots` (int32) are work arrays of n + 16 numbers. The values are cut into about 2 k groups: at
+    least k values, and few more, reach the k-th largest of the groups' maxima. Only these are read again.
     """
     stride, limit = (k + 7) // 8 * 16, np.float32(-np.inf)
     if n >= 2 * stride:
@@ -89,9 +89,8 @@ def choose_largest(values: Any, n: int, places: Any, k: int, tops: Any, spots: A
 
 @kernel(inner=True)
 def gather_largest(values: Any, n: int, places: Any, most: int, tops: Any, spots: Any) -> int:
-    """Fills the places of some of the largest values, in their order, two thirds of `most` or so; returns how many.
-
-    For those to whom the number matters little: they are the values that reach a limit, which is found in less time.
+    """Fills the places of some of the largest values, in their order, about two thirds of `most`; returns their number.
+    It is for callers that need no exact number: the values are those that reach a limit, which is found faster.
     """
     stride, count = padded_width(most), most + 1
     if n >= 2 * stride:
@@ -106,7 +105,7 @@ def gather_largest(values: Any, n: int, places: Any, most: int, tops: Any, spots
 
 @kernel(inner=True)
 def find_kth_of_groups(values: Any, n: int, stride: int, k: int, tops: Any) -> float:
-    """The k-th largest of what is largest in each of `stride` groups of values, of two at least."""
+    """Returns the k-th largest of the maxima of `stride` groups of values, each of two at least."""
     for start in range(0, stride, 16):
         largest = load(values, start, 16)
         for at in range(start + stride, n, stride):
@@ -117,7 +116,7 @@ def find_kth_of_groups(values: Any, n: int, stride: int, k: int, tops: Any) -> f
 
 @kernel(inner=True)
 def gather_reaching(values: Any, n: int, limit: float, tops: Any, spots: Any) -> int:
-    """Fills the values that are finite and at least a limit, and their places; returns how many."""
+    """Fills the values that are finite and at least a limit, and their places; returns their number."""
     count, limits = 0, broadcast(max(limit, LOWEST), 16)
     for start in range(0, n, 16):
         bits = at_least(load(values, start, 16), limits)
@@ -132,7 +131,7 @@ def gather_reaching(values: Any, n: int, limit: float, tops: Any, spots: Any) ->
 
 @kernel(inline=True, inner=True)
 def count_above(values: Any, n: int, limit: float, equal: bool) -> int:
-    """Counts the values above a limit, or equal to it where that counts."""
+    """Counts the values above a limit, or with `equal` also those equal to it."""
     count, limits = 0, broadcast(limit, 16)
     for start in range(0, n, 16):
         part = load(values, start, 16)
@@ -142,7 +141,7 @@ def count_above(values: Any, n: int, limit: float, equal: bool) -> int:
 
 @kernel(inner=True)
 def find_smallest(values: Any, n: int, limit: float) -> float:
-    """The smallest value that is not below a limit."""
+    """Returns the smallest value that is not below a limit."""
     limits, infinity = broadcast(limit, 16), broadcast(np.float32(np.inf), 16)
     smallest = infinity
     for start in range(0, n, 16):
@@ -152,7 +151,7 @@ def find_smallest(values: Any, n: int, limit: float) -> float:
 
 @kernel(inner=True)
 def find_largest(values: Any, n: int) -> float:
-    """The largest value."""
+    """Returns the largest value."""
     largest = load(values, 0, 16)
     for start in range(16, n, 16):
         largest = maximum(load(values, start, 16), largest)

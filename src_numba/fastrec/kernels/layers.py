@@ -1,6 +1,6 @@
 """Dense layers: products of matrices, normalization, ReLU and dropout, forward and backward.
 
-Matrices are flat float32 arrays, named by the place of their first element; widths are multiples of sixteen.
+Matrices are flat float32 arrays, given by the place of their first element; widths are multiples of sixteen.
 """
 
 import math
@@ -26,7 +26,7 @@ from fastrec.kernels.simd import (
 )
 
 EPSILON = np.float32(1e-5)  # added to variances
-ROWS_AT_ONCE = 128  # rows whose outer products are summed before the next
+ROWS_AT_ONCE = 128  # rows whose outer products are summed at a time
 
 
 @kernel(inline=True)
@@ -123,10 +123,11 @@ def add_products(
     inner: int,
     outer: int,
 ) -> None:
-    """Adds products, out += x·w, `rows` × `inner` by `inner` × `outer`, where x[r, k] at `at` + r·`across` + k·`down`.
+    """Adds the product of x (`rows` × `inner`) and w (`inner` × `outer`) to `out`; x[r, k] is at `at` + r·`across` +
+    k·`down`.
 
     `outer` is a multiple of sixteen, `out` and `w` are of that width. Each sum runs over k in its order, whatever the
-    number of rows: a row's result does not hang on the others.
+    number of rows: a row's result does not depend on the others.
     """
     for column in range(0, outer - 16, 32):
         for row in range(0, rows - 3, 4):
@@ -162,8 +163,8 @@ def add_outer(
 ) -> None:
     """Adds xᵀ·errors.
 
-    Both are copied as they are read: sixteen columns of x, and 32 of `errors`, a row after the other. Where rows lie a
-    power of two apart, their columns would push each other out of the cache.
+    Both are copied in the order of reading: sixteen columns of x and 32 of `errors`, a row after the other. If rows lie
+    a power of two apart, their columns would evict each other from the cache.
     """
     most = min(rows, ROWS_AT_ONCE)
     columns, panel = np.empty(most * inner, np.float32), np.empty(most * 32, np.float32)
@@ -199,7 +200,7 @@ def write_scaled(x: Floats, at: int, factor: np.float32, out: Floats, to: int, n
 
 @kernel(inline=True)
 def multiply_across(a: Floats, at: int, b: Floats, first: int, n: int) -> np.float32:
-    """The inner product of n numbers and as many others."""
+    """Returns the inner product of n numbers and n others."""
     total = zeros(16)
     for i in range(0, n, 16):
         total = multiply_add(load(a, at + i, 16), load(b, first + i, 16), total)
@@ -240,7 +241,7 @@ def transpose_kernels(layers: Counts, weights: Floats, transposed: Floats) -> No
 def normalize_rows(
     x: Floats, rows: int, width: int, padded: int, gain: int, weights: Floats, normal: Floats, scales: Floats
 ) -> None:
-    """Layer normalization of each row of x, in place: gain·(x − mean)/deviation + shift (Ba, Kiros, Hinton 2016)."""
+    """Normalizes each row of x in place: gain·(x − mean)/deviation + shift (Ba, Kiros, Hinton 2016)."""
     for r in range(rows):
         row, kept = x[r * padded : (r + 1) * padded], normal[r * padded : (r + 1) * padded]
         mean = np.float32(0.0)
@@ -264,7 +265,7 @@ def normalize_rows(
 def normalize_columns(
     x: Floats, rows: int, padded: int, gain: int, weights: Floats, normal: Floats, scales: Floats, moments: Floats
 ) -> None:
-    """Batch normalization of the columns of x, in place (Ioffe, Szegedy 2015), moments summed in `moments`.
+    """Normalizes the columns of x in place (batch normalization: Ioffe, Szegedy 2015); sums the moments in `moments`.
 
     Sixteen columns at a time, each summed in the order of the rows.
     """
@@ -303,7 +304,7 @@ def unnormalize_rows(
     slopes: Floats,
     frozen: bool,
 ) -> None:
-    """The derivatives by the inputs of `normalize_rows`, in place of those by its outputs; adds slopes."""
+    """Replaces derivatives by the outputs of `normalize_rows` by those by its inputs; adds slopes."""
     for r in range(rows):
         row, kept = errors[r * padded : (r + 1) * padded], normal[r * padded : (r + 1) * padded]
         if not frozen:
@@ -325,10 +326,10 @@ def unnormalize_rows(
 def unnormalize_columns(
     errors: Floats, rows: int, padded: int, gain: int, weights: Floats, normal: Floats, scales: Floats, slopes: Floats
 ) -> None:
-    """The same for `normalize_columns`."""
+    """Does the same for `normalize_columns`."""
     count = broadcast(np.float32(rows), 16)
     for j in range(0, padded, 16):
-        # The sums of the errors, and of their products with what was normalized, are the slopes of shift and gain.
+        # The sums of the errors, and of their products with the normalized values, are the slopes of shift and gain.
         mean, along = zeros(16), zeros(16)
         for at in range(j, rows * padded, padded):
             mean = add(mean, load(errors, at, 16))
@@ -344,7 +345,7 @@ def unnormalize_columns(
 
 @kernel(fastmath=FAST)
 def rectify(x: Floats, n: int, dropout: np.float32, seed: np.uint32) -> None:
-    """ReLU in place; with dropout, outputs vanish at random and the others grow, so that the mean stays."""
+    """Applies ReLU in place; with dropout, outputs vanish at random and the others grow, so that the mean stays."""
     if dropout == np.float32(0.0):
         for i in range(n):
             x[i] = max(x[i], np.float32(0.0)) if x[i] == x[i] else x[i]
@@ -359,7 +360,7 @@ def rectify(x: Floats, n: int, dropout: np.float32, seed: np.uint32) -> None:
 
 @kernel(fastmath=FAST)
 def unrectify(errors: Floats, after: Floats, n: int, dropout: np.float32) -> None:
-    """The derivatives by the inputs of `rectify`, in place, by its outputs: where these are zero, none goes through."""
+    """Turns derivatives into those by the inputs of `rectify`, in place: they are zero where its outputs are zero."""
     scale = np.float32(1.0) / (np.float32(1.0) - dropout)
     for i in range(n):
         errors[i] = errors[i] * scale if after[i] > np.float32(0.0) else np.float32(0.0)

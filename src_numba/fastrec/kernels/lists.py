@@ -1,11 +1,12 @@
-"""Scans of the lists that look best to a query, each a run of panels with vectors that lie near each other.
+"""Scans of the most promising lists of a query; a list is a run of panels whose vectors lie near each other.
 
 A list is judged by its center c, the mean of its m vectors, and their spread ρ, the root of their mean squared distance
-from it. The best of m vectors scattered so in d dimensions is expected to score q·c + ‖q‖ρ√(2 ln m / d). Of the lists
-that promise most, as many as are asked for, all are scanned, or those of which enough is expected (`keep_promising`).
-In a batch the queries are grouped by list, so that what was fetched of a list meets many of them.
+from it. The best of m vectors with this scatter in d dimensions is expected to score q·c + ‖q‖ρ√(2 ln m / d). The
+requested number of most promising lists is scanned: all of them, or only those from which enough is expected
+(`keep_promising`). A batch groups its queries by list, so that the fetched vectors of a list serve many queries.
 
-Sums of bytes are integers and queries are rounded to ±63 for all instructions, so all find the same to the bit.
+Sums of bytes are integers and queries are rounded to ±63 for all instructions, so all CPUs find the same results to the
+bit.
 """
 
 from typing import Any, NamedTuple
@@ -59,31 +60,31 @@ from fastrec.kernels.simd import (
 from fastrec.kernels.topk import COSINE, EMPTY, Filter, Found, Lists, finish_row, open_doors, rank_lists, sift_down
 
 SIGNS = np.int32(-2139062144)  # 0x80808080
-READIED = 8 * GROUP  # queries that are made ready at a time
+READIED = 8 * GROUP  # queries that are prepared at a time
 NEWTON_STEPS = 4
 LOGISTIC = 1.702  # the scale that makes the logistic distribution most like the normal one
-FAINT = 1e-30  # what is all below this is nothing, beside a longest vector of about 1
+FAINT = 1e-30  # values below it count as 0, since the longest vector is about 1
 
 
 class Partition(NamedTuple):
     """The lists of an index."""
 
-    centers: Panels  # of the centers; `errors` hold what the best vector may score above its center
-    shapes: Floats  # (16 · panels of centers, 4): how scores scatter (u, v), vectors, 1 / panels
+    centers: Panels  # of the centers; `errors` hold the expected lead of a list's best vector over its center
+    shapes: Floats  # (16 · panels of centers, 4): the scatter of scores (u, v), number of vectors, 1 / panels
     starts: Counts  # (n_lists + 1,): list l has the panels starts[l] to starts[l + 1]
 
 
 class Visits(NamedTuple):
-    """The arrays into which a search of n queries writes its plan."""
+    """The arrays for the plan of a search of n queries."""
 
     estimates: Floats  # (GROUP · 16 · panels of centers,)
     probes: Codes  # (at least n, n_probe), and 16 more
     starts: Counts  # (n_lists + 1,): list l is visited by the queries rows[starts[l] : starts[l + 1]]
     rows: Counts  # (n · n_probe + GROUP,)
-    tops: Floats  # (16 · panels of centers + 16,): what the choice of lists works in
-    spots: Codes  # the same of
-    counts: Counts  # (n,): how many lists of `probes` a query visits
-    hits: Floats  # (5 · n_probe rounded up to 16,): what the expectation of lists is worked out in
+    tops: Floats  # (16 · panels of centers + 16,): work array for the choice of lists
+    spots: Codes  # likewise
+    counts: Counts  # (n,): the number of lists of `probes` that a query visits
+    hits: Floats  # (5 · n_probe rounded up to 16,): work array for the expectations of lists
 
 
 class ErrorMargin(NamedTuple):
@@ -91,7 +92,7 @@ class ErrorMargin(NamedTuple):
 
     of_step: float
     of_length: float
-    ranked: bool  # whether what may be among the best is ranked by exact scores
+    ranked: bool  # whether the candidates are ranked by exact scores
 
 
 class VisitPointers(NamedTuple):
@@ -112,7 +113,7 @@ class VisitPointers(NamedTuple):
 
 
 class AddressTable(NamedTuple):
-    """The arrays of a search but for its question. Whoever writes the table keeps the arrays alive."""
+    """The arrays of a search without its queries. The writer of the table keeps the arrays alive."""
 
     place: Place
     items: PanelPointers
@@ -128,8 +129,8 @@ class AddressTable(NamedTuple):
     longest: float
     of_step: float
     of_length: float
-    least: float  # of the best that a panel of a list must promise; 0: all the lists chosen are looked at
-    wanted: float  # how many the best are
+    least: float  # share of the best that a panel of a list must promise; 0: all chosen lists are scanned
+    wanted: float  # the number of the best
     ranked: int
 
 
@@ -147,11 +148,11 @@ def search_lists(
     Filter, and `first` the place of query 0 among its rows.
     """
     asked = read_table(table)
-    place, plan = cut_place(asked.place, 0, len(queries)), asked.visits  # there is room for as many queries
+    place, plan = cut_place(asked.place, 0, len(queries)), asked.visits  # it has space for as many queries
     own, doors = pointer(queries), open_doors(Filter(mask, starts, closed))
     found = Found(codes.shape[1], pointer(codes), pointer(scores))
     place.work[0], place.work[1], place.work[2], place.work[3] = 0, 0, 0, 0
-    # Which lists each query visits, what of them reaches its limit, and the best of that by exact scores.
+    # The lists that each query visits, their vectors that reach its limit, and the best of these by exact scores.
     bad = plan_visits(
         way, asked.centers, asked.metric, asked.scale, asked.longest, asked.signs, asked.blocks, asked.levels,
         asked.shift, own, queries.shape[1], pointer_to_bytes(place.quads), np.float32(asked.least),
@@ -169,7 +170,7 @@ def search_lists(
         )  # fmt: skip
     else:
         rank_bounds(asked.metric, asked.scale, place, found)
-    # What was done, for audits, and the queries that are to be looked at again.
+    # The work done, for audits, and the queries that need another search.
     for row in range(place.n):
         place.work[1] += found.codes[(row + 1) * found.k - 1] < 0
         place.work[2] += max(place.counts[row], 0)
@@ -179,7 +180,7 @@ def search_lists(
 
 @kernel(inner=True)
 def take_visits(visits: Any) -> Any:
-    """The pointers of Visits; there are no lists to scan."""
+    """Returns the pointers of Visits without lists to scan."""
     starts = pointer(visits.starts)
     return VisitPointers(
         len(visits.starts) - 1, visits.probes.shape[1], starts, pointer(visits.estimates), pointer(visits.probes),
@@ -239,7 +240,7 @@ def plan_visits(
 
 @kernel(inner=True)
 def round_queries(levels: int, shift: int, quads: Any, place: Any) -> None:
-    """Rounds rotated queries to integers within ±levels, and expresses all else in units of each query's step."""
+    """Rounds rotated queries to integers within ±levels; all other numbers become multiples of each query's step."""
     for at in range(4 * place.n * place.width, 4 * (place.n + 1) * place.width):
         quads[at] = 0
     for row in range(place.n):
@@ -254,7 +255,7 @@ def round_queries(levels: int, shift: int, quads: Any, place: Any) -> None:
 
 @kernel(inner=True)
 def find_amplitude(row: Any, stride: int) -> float:
-    """The largest absolute value of a row."""
+    """Returns the largest absolute value of a row."""
     largest, minus = broadcast(np.float32(0), 16), broadcast(np.float32(-1), 16)
     for j in range(0, stride, 16):
         part = load(row, j, 16)
@@ -281,7 +282,7 @@ def round_row(row: Any, stride: int, factor: float, size: int, target: Any) -> A
 def choose_lists(
     way: Any, centers: Any, plan: Any, least: float, wanted: float, probes: Any, counts: Any, place: Any
 ) -> None:
-    """Fills the lists that promise most to each query, n_probe of them, and the best first; counts those to be seen."""
+    """Fills the `n_probe` most promising lists of each query, the best first; counts the lists that it visits."""
     n_lists, width, n_probe, estimates = 16 * centers.n_panels, place.width, plan.n_probe, plan.estimates
     for at in range(0, place.n, GROUP):
         size = min(GROUP, place.n - at)
@@ -292,14 +293,14 @@ def choose_lists(
             for panel in range(centers.n_panels):
                 vectors, step = advance(centers.panels, 16 * width * panel), load(centers.steps, 16 * panel, 16)
                 error = load(centers.errors, 16 * panel, 16)
-                # Nothing has a limit yet, so everything passes and is stored, but for queries that were given up.
+                # No query has a limit yet, so all centers pass and are stored, except for queries that were given up.
                 if size > 2:
                     score_group(way, vectors, width, place.quads, place.alive, step, error, place)
                 else:
                     score_one(way, vectors, width, place.quads, place.alive[begin], step, error, place)
                 for q in range(size if size > 2 else 1):
                     store(estimates, (begin + q) * n_lists + 16 * panel, load(place.uppers, 16 * q, 16))
-        # The best of them, the very best first.
+        # The best of the lists, in falling order.
         for q in range(size):
             row, counts[at + q] = at + q, 0
             if place.counts[row] != GIVEN_UP:
@@ -334,7 +335,7 @@ def keep_promising(
     shares, reaching = advance(hits, 3 * size), advance(hits, 4 * size)
     for c in range(n, size):
         means[c], inverses[c], sizes[c] = 0, 1, 0
-    # What is expected of each list: its mean and its scatter.
+    # The expectation of each list: its mean and its scatter.
     for c in range(n):
         shape = advance(shapes, 4 * chosen[c])
         mean = estimates[chosen[c]] - bonuses[chosen[c]]
@@ -348,7 +349,7 @@ def keep_promising(
         store(reaching, start, above_mean)
     for c in range(n):
         limit, widest = max(limit, reaching[c]), max(widest, reaching[c] - means[c])
-    # The limit that as many as are wanted reach, by Newton's method.
+    # The limit that the wanted number of vectors reaches, by Newton's method.
     for _ in range(NEWTON_STEPS):
         total, slope = broadcast(np.float32(0), 16), broadcast(np.float32(0), 16)
         for start in range(0, size, 16):
@@ -359,11 +360,11 @@ def keep_promising(
             total = add(total, some)
             slope = multiply_add(multiply(some, subtract(one, share)), inverse, slope)
         sum_, steepness = reduce_add(total), max(np.float32(LOGISTIC) * reduce_add(slope), np.float32(FAINT))
-        # Newton's step for the logarithm, which is nearly straight, with 2 (r - 1) / (r + 1) for log r; kept short,
-        # for where a limit is far from all means nothing is straight.
+        # Newton's step for the logarithm, which is nearly straight, with 2 (r - 1) / (r + 1) for log r; steps are
+        # limited, since far from all means the logarithm is not nearly straight.
         change = np.float32(2) * (sum_ - wanted) / (sum_ + wanted) * sum_ / steepness
         limit += min(max(change, -widest), widest)
-    # Lists that promise enough of what is above it.
+    # The lists that promise enough vectors above it.
     kept = 1
     for c in range(1, n):
         if reaching[c] * shares[c] >= least:
@@ -374,9 +375,10 @@ def keep_promising(
 
 @kernel(inline=True, inner=True)
 def exceed(z: Any) -> Any:
-    """About the share of normal numbers above z: 1 / (1 + exp(1.7 z)), whose longer tail forgives other lists.
+    """Returns about the share of normal numbers above z: 1 / (1 + exp(1.7 z)), whose longer tail tolerates other
+    shapes.
 
-    exp x is (1 + x / 256)^256: sums and products alone, so that all CPUs choose the same lists.
+    exp x is (1 + x / 256)^256: only sums and products, so that all CPUs choose the same lists.
     """
     most, one = broadcast(np.float32(80 / LOGISTIC), 16), broadcast(np.float32(1), 16)
     z = minimum(maximum(z, subtract(broadcast(np.float32(0), 16), most)), most)
@@ -392,7 +394,7 @@ def scan_visited(
 ) -> None:
     """Fills the candidates of each query from the lists chosen for it.
 
-    The list that promises most to a query comes first, and sets a limit that little of the others reaches.
+    The most promising list of a query comes first, and sets a limit that few vectors of the others reach.
     """
     for turn in range(2):
         begin, end = (0, 1) if turn == 0 else (1, plan.n_probe)
@@ -430,7 +432,7 @@ def scan_chosen(
 
 @kernel(inner=True)
 def group_rows(plan: Any, begin: int, end: int, place: Any) -> None:
-    """Fills the queries that visit each list, in their order; behind all stand rows that are scored in vain."""
+    """Fills the queries that visit each list, in their order; rows after the last one are padding."""
     probes, n_probe, n_lists, starts, rows = plan.probes, plan.n_probe, plan.n_lists, plan.starts, plan.rows
     for part in range(n_lists + 1):
         starts[part] = 0
@@ -482,7 +484,7 @@ def pack_lists(
     size, d, stride, width = exact.vectors.shape[1], work.shape[1], rotated.shape[1], panels.shape[1]
     vectors, rows, turned, quads = pointer(exact.vectors), pointer(work), pointer(rotated), pointer(panels)
     for panel in range(start, stop):
-        # Sixteen vectors scaled, in float32; under L2 half their squared length is a dimension more.
+        # Sixteen vectors scaled, in float32; under L2 half their squared length is one more dimension.
         for lane in range(16):
             code, own = order[16 * panel + lane], advance(rows, lane * d)
             factor = 0.0
@@ -503,12 +505,12 @@ def pack_lists(
             steps[at] = largest / np.float32(127) if largest > FAINT else np.float32(0)
             lengths[at] = np.sqrt(squares) * steps[at]
             for quad in range(width):
-                quads[(panel * width + quad) * 16 + lane] = level[quad] ^ SIGNS  # 128 more for each byte
+                quads[(panel * width + quad) * 16 + lane] = level[quad] ^ SIGNS  # each byte plus 128
 
 
 @kernel(inner=True)
 def scale_row(source: Any, factor: float, d: int, wide: Any, target: Any) -> None:
-    """Fills d float32 with a row of float32, or of the bits of float16, times a factor; `wide` holds 16 float64."""
+    """Fills d float32 with a row of float32 or float16 bits, times a factor; `wide` holds 16 float64."""
     for j in range(0, d, 16):
         count = min(16, d - j)
         store(wide, 0, load_double(source, j, count, 16))

@@ -1,6 +1,6 @@
-"""exp, log, sigmoid and softplus of float32 as polynomials: a few multiplications, no call of a library.
+"""exp, log, sigmoid and softplus of float32 by polynomials: a few multiplications instead of a library call.
 
-NaN goes in and comes out. The errors stated are the largest found over all floats of the range (tests/kernels).
+NaN gives NaN. The errors stated are the largest found over all floats of the range (tests/kernels).
 """
 
 from typing import Any
@@ -15,14 +15,14 @@ FUSE = frozenset({"contract"})  # nothing may be reordered here: the split of ln
 F = np.float32
 INVERSE_LN2 = F(1.4426950408889634)
 LN2_HIGH, LN2_LOW = F(0.693359375), F(-2.12194440e-4)  # their sum is ln 2; multiples of the first are exact
-SHIFT = F(12582912.0)  # 1.5 · 2²³: what is added to it is rounded to an integer
+SHIFT = F(12582912.0)  # 1.5 · 2²³: a number added to it is rounded to an integer
 LOWEST, HIGHEST = F(-87.0), F(88.0)
 ONE, HALF = F(1), F(0.5)
 
 
 @kernel(inline=True, fastmath=FUSE)
 def exp(x: Any) -> Any:
-    """E to the x of a float32, with a relative error below 2e-7; below -87 and above 88 it stays what it is there."""
+    """Returns e to the power of a float32, with a relative error below 2e-7; x is clipped to -87 … 88."""
     if x < LOWEST:
         x = LOWEST
     if x > HIGHEST:
@@ -42,7 +42,7 @@ def exp(x: Any) -> Any:
 
 @kernel(inline=True)
 def exp_lanes(x: Any) -> Any:
-    """`exp` of each of sixteen lanes: compilers do not make it of a loop."""
+    """Returns `exp` of each of sixteen lanes: compilers do not make such code from a loop."""
     x = minimum(broadcast(HIGHEST, 16), maximum(broadcast(LOWEST, 16), x))  # in this order a NaN stays
     n = round_even(multiply(x, broadcast(INVERSE_LN2, 16)))
     r = multiply_add(n, broadcast(-LN2_LOW, 16), multiply_add(n, broadcast(-LN2_HIGH, 16), x))
@@ -57,7 +57,7 @@ def exp_lanes(x: Any) -> Any:
 
 @kernel(inline=True, fastmath=FUSE)
 def log1p_of_unit(t: Any) -> Any:
-    """log(1 + t) of a float32 from 0 to 1, with an absolute error below 1.6e-7."""
+    """Returns log(1 + t) of a float32 from 0 to 1, with an absolute error below 1.6e-7."""
     s = t / (t + F(2))  # log(1 + t) = 2 atanh(s), s at most 1/3
     q = s * s
     p = F(1 / 13)
@@ -71,7 +71,7 @@ def log1p_of_unit(t: Any) -> Any:
 
 @kernel(inline=True, fastmath=FUSE)
 def log(x: Any) -> Any:
-    """The natural logarithm of a positive, normal float32, with an error below 3e-7 of max(1, |log x|)."""
+    """Returns the natural logarithm of a positive, normal float32, with an error below 3e-7 of max(1, |log x|)."""
     bits = np.float32(x).view(np.int32)
     n = (bits >> np.int32(23)) - np.int32(127)
     m = np.int32((bits & np.int32(0x007FFFFF)) | np.int32(0x3F800000)).view(np.float32)
@@ -80,7 +80,7 @@ def log(x: Any) -> Any:
 
 @kernel(inline=True, fastmath=FUSE)
 def logistic_loss(x: Any) -> tuple[Any, Any]:
-    """(sigmoid(-x), log(1 + e⁻ˣ)) of a float32: how far it is to go, and the loss; errors below 2e-7.
+    """Returns (sigmoid(-x), log(1 + e⁻ˣ)) of a float32: the negative slope and the loss, with errors below 2e-7.
 
     The loss's error is relative to max(1, loss).
     """
@@ -94,5 +94,5 @@ def logistic_loss(x: Any) -> tuple[Any, Any]:
 
 @kernel(inline=True, fastmath=FUSE)
 def sigmoid(x: Any) -> Any:
-    """1 / (1 + e⁻ˣ) of a float32, with a relative error below 5e-7."""
+    """Returns 1 / (1 + e⁻ˣ) of a float32, with a relative error below 5e-7."""
     return ONE / (ONE + exp(-x))

@@ -1,4 +1,4 @@
-"""Kernels of the metrics: one pass over each ranking finds what all ranking metrics at all cut-offs are made of."""
+"""Kernels of the metrics: one pass over each ranking counts everything that they need at all cut-offs."""
 
 from typing import NamedTuple
 
@@ -23,7 +23,7 @@ class Tally(NamedTuple):
     precisions: Doubles  # sum over hits of the precision at their place
     dcg: Doubles  # sum over hits of the place's discount
     gain: Doubles  # the same times the item's grade
-    ideal_gain: Doubles  # the largest gain there can be
+    ideal_gain: Doubles  # the largest possible gain
     r_hits: Doubles  # hits in the first min(cut-off, |T|) places
 
 
@@ -42,11 +42,11 @@ def tally_rankings(
     cutoffs: Counts,
     discounts: Doubles,
 ) -> None:
-    """Fill the columns start..stop of `tally` from the rows of `ranking` (codes, -1 for an empty place).
+    """Fills the columns start..stop of `tally` from the rows of `ranking` (codes, -1 for an empty place).
 
-    `cutoffs` ascend. `best_grades` are `grades` sorted within each row, the largest first. `marks` is zero and as long
-    as there are items; it is zero again afterwards. An item listed twice counts once, in its first place: `listers`, as
-    long as there are items and -1, keeps the row that listed an item last.
+    `cutoffs` ascend. `best_grades` are `grades` sorted within each row, the largest first. `marks`, of shape
+    (n_items,), is zero before and after the call. An item listed twice counts once, in its first place: `listers`, of
+    shape (n_items,), all -1 at first, keeps the row that listed an item last.
     """
     width = ranking.shape[1]
     for u in range(start, stop):
@@ -58,7 +58,7 @@ def tally_rankings(
         place = 0
         hits, first, misses_above, misses, r_hits = 0, 0, 0, 0, 0
         precisions, dcg, gain, ideal_gain = 0.0, 0.0, 0.0, 0.0
-        # Down the list once; at each cut-off the counts so far are written.
+        # One pass down the list; at each cut-off the counts so far are written.
         for j in range(len(cutoffs)):
             while place < cutoffs[j] and (place < width or place < size):
                 code = ranking[u, place] if place < width else -1
@@ -86,7 +86,7 @@ def tally_rankings(
             tally.gain[j, u] = gain
             tally.ideal_gain[j, u] = ideal_gain
             tally.r_hits[j, u] = r_hits
-        # The marks are taken back.
+        # The marks are reset.
         for e in range(indptr[u], indptr[u + 1]):
             marks[indices[e]] = 0.0
 
@@ -101,7 +101,7 @@ def average_weights(
     weights: Doubles,
     cutoffs: Counts,
 ) -> None:
-    """Fill `means` (m, n) with the mean weight of the listed items within each cut-off; NaN for an empty list.
+    """Fills `means` (m, n) with the mean weight of the listed items within each cut-off; NaN for an empty list.
 
     An item listed twice counts once. `listers` is as in `tally_rankings`.
     """
@@ -128,7 +128,8 @@ def mark_common(
     other_indices: Codes,
     rows: Codes,
 ) -> None:
-    """Set `common` for the entries of a sparse matrix that another has too; its row u is the other's row `rows[u]`.
+    """Sets `common` for the entries of a sparse matrix that another matrix has too; row u is row `rows[u]` of the
+    other.
 
     Indices are sorted in each row.
     """

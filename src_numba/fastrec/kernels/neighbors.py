@@ -1,4 +1,4 @@
-"""The nearest rows of a sparse matrix, and scores by sparse weights: a row's products in one dense row, never n × n."""
+"""The nearest rows of a sparse matrix, and scores by sparse weights: products fill one dense row, never n × n."""
 
 from typing import Any, NamedTuple
 
@@ -21,15 +21,16 @@ from fastrec.kernels.simd import (
 )
 from fastrec.kernels.sparse import Entries
 
-# A candidate passes while its score in float32 is above what the best k reach by this factor; the exact score decides.
+# A candidate passes if its float32 score is above this factor times the limit of the best k; the exact score decides.
 SLACK = np.float32(1 - 1e-5)
-# Rows with fewer products than this share of the columns remember what they touched; others are scanned as a whole.
+# Rows with fewer products than this share of the columns list the columns that they touched; others are scanned as a
+# whole.
 SCANNED = 8
-# Candidates of a scan are listed until they are this many times as many as wanted, and then cut down.
+# A scan cuts its list of candidates when it is this many times as long as wanted.
 LISTED = 4
-# So many features ahead their columns are asked for.
+# The columns of features are prefetched this many features ahead.
 AHEAD = 3
-# So many rows at a time are compared as bits, while the bits of one column lie in the nearest cache.
+# This many rows at a time are compared as bits, while the bits of one column lie in the nearest cache.
 BITS_ROWS = 16
 TINY = np.float32(1e-38)
 
@@ -44,12 +45,12 @@ class Scale(NamedTuple):
 
 
 class Candidates(NamedTuple):
-    """Columns that may be among the best of a row; all arrays have sixteen places more than there are columns."""
+    """Columns that may be among the best of a row; each array has sixteen more places than there are columns."""
 
     columns: Codes
     products: Floats
-    scores: Floats  # in float32: right but for the last digits
-    keys: Counts  # exact scores and codes, of those that are left in the end
+    scores: Floats  # in float32: correct but for the last digits
+    keys: Counts  # exact scores and codes of the candidates left at the end
 
 
 @kernel(inline=True)
@@ -81,7 +82,7 @@ def add_products(row: int, rows: Entries, features: Entries, weights: Any, sums:
 
 @kernel(fastmath=FAST, inline=True)
 def add_touching(column: int, product: float, sums: Any, touched: Any, count: int) -> int:
-    """Adds to a sum, and lists its column where the sum was 0: without a branch, that could not be foretold."""
+    """Adds to a sum, and lists its column if the sum was 0: without a branch, which could not be predicted."""
     sum = sums[np.uint32(column)]
     touched[count] = column
     sums[np.uint32(column)] = sum + product
@@ -90,7 +91,7 @@ def add_touching(column: int, product: float, sums: Any, touched: Any, count: in
 
 @kernel(fastmath=FAST)
 def add_few_products(row: int, rows: Entries, features: Entries, weights: Any, sums: Any, touched: Any) -> int:
-    """`add_products` that lists the columns with a product in `touched`, in any order; returns how many."""
+    """`add_products` that lists the columns with a product in `touched`, in any order; returns their number."""
     step, count, last = min(1, len(rows.values) - 1), 0, rows.indptr[row + 1] - 1
     for p in range(rows.indptr[row], last + 1):
         prefetch(features.indices, features.indptr[rows.indices[min(p + AHEAD, last)]])
@@ -118,9 +119,10 @@ def set_bits(rows: Entries, first: int, last: int, bits: Any) -> None:
 
 @kernel()
 def add_common(bits: Any, first: int, last: int, value: float, sums: Any) -> None:
-    """Fills `sums[i - first, j]` with `value` times how many bits rows i, from `first` to `last`, and j both have set.
+    """Fills `sums[i - first, j]` with `value` times the number of bits set in both rows i and j, i from `first` to
+    `last`.
 
-    Four rows at a time, so that a word is loaded once for four; rows behind the last are taken for the last.
+    Four rows at a time, so that a word is loaded once for four; rows after the last one are replaced by it.
     """
     for column in range(len(bits)):
         line = bits[column]
@@ -142,7 +144,7 @@ def add_common(bits: Any, first: int, last: int, value: float, sums: Any) -> Non
 
 @kernel(inline=True)
 def exact_score(product: float, row: int, column: int, scale: Scale) -> Any:
-    """The similarity that belongs to a product: worked out in float64, rounded to float32."""
+    """Returns the similarity of a product: computed in float64, rounded to float32."""
     total = np.float64(scale.left[row]) * np.float64(scale.right[column]) + np.float64(scale.base[row])
     total -= np.float64(scale.less) * np.float64(product)
     return np.float32(product / total) if total > 0 else np.float32(0)
@@ -150,21 +152,22 @@ def exact_score(product: float, row: int, column: int, scale: Scale) -> Any:
 
 @kernel(inline=True)
 def pack(score: float, code: int) -> Any:
-    """A score above 0 and a code as one integer that is larger for the better: a higher score, then a lower code."""
+    """Returns a score above 0 and a code as one integer that is larger for a higher score, then for a lower code."""
     return (np.int64(np.float32(score).view(np.int32)) << 32) | (np.int64(0x7FFFFFFF) - np.int64(code))
 
 
 @kernel()
 def least_of_best(keys: Any, size: int, k: int) -> int:
-    """The k-th largest of the first `size` distinct keys, of which there are k at least, by bisection.
+    """Returns the k-th largest of the first `size` distinct keys, at least k, by bisection.
 
-    A step is a count without a branch, which compilers make one of vectors: faster than quickselect for a few hundred.
+    A step is a count without a branch, which compilers turn into vector instructions: faster than quickselect for a few
+    hundred.
     """
     low = high = keys[0]
     for place in range(1, size):
         low, high = min(low, keys[place]), max(high, keys[place])
     count, high = size, high + 1
-    while count > k:  # of the keys, `count` are at least low, and fewer than k at least high
+    while count > k:  # `count` keys are at least low, and fewer than k at least high
         middle = low + ((high - low) >> 1)
         passed = 0
         for place in range(size):
@@ -178,7 +181,7 @@ def least_of_best(keys: Any, size: int, k: int) -> int:
 
 @kernel()
 def unpack_row(keys: Any, size: int, scores: Any, codes: Any) -> None:
-    """Writes the best keys into a row, in the order that they have, and marks the places behind them as empty."""
+    """Writes the best keys into a row in their order, and marks the places after them as empty."""
     k, count = len(codes), 0
     least = least_of_best(keys, size, k) if size > k else np.int64(0)
     for place in range(size):
@@ -194,7 +197,7 @@ def unpack_row(keys: Any, size: int, scores: Any, codes: Any) -> None:
 
 @kernel(inline=True)
 def count_above(scores: Any, size: int, limit: float) -> int:
-    """Counts those of the first `size` scores above a limit of at least 0; zeros fill the sixteen places behind."""
+    """Counts the first `size` scores above a limit of at least 0; fills the sixteen places after them with zeros."""
     limits, count = broadcast(np.float32(limit), 16), 0
     for start in range(0, size, 16):
         count += count_ones(above(load(scores, start, 16), limits))
@@ -203,10 +206,10 @@ def count_above(scores: Any, size: int, limit: float) -> int:
 
 @kernel(inline=True)
 def find_cut(scores: Any, size: int, k: int) -> Any:
-    """A number that at least k of the first `size` scores are above, and few more; 0 where there are not as many.
+    """Returns a number with at least k, and few more, of the first `size` scores above it; 0 if there are fewer than k.
 
-    Quarters of the largest score bound it, then the bits of numbers are bisected, which are in the numbers' order. A
-    step counts sixteen at a time, without a branch that could not be foretold.
+    Quarters of the largest score bound it, then the numbers' bits are bisected, whose order is that of the numbers. A
+    step counts sixteen at a time, without a branch, which could not be predicted.
     """
     for place in range(size, size + 16):
         scores[place] = 0
@@ -233,9 +236,9 @@ def find_cut(scores: Any, size: int, k: int) -> Any:
 
 @kernel()
 def drop_rare(row: int, rows: Entries, features: Entries, support: int, counts: Any, sums: Any) -> None:
-    """Sets the sums of those columns to 0 that share fewer than `support` features with a row.
+    """Sets the sums of the columns to 0 that share fewer than `support` features with a row.
 
-    `counts` is a row of zeros for the columns, int32, and is left as it was.
+    `counts`, int32, has a zero for each column before and after the call.
     """
     for p in range(rows.indptr[row], rows.indptr[row + 1]):
         feature = rows.indices[p]
@@ -253,7 +256,7 @@ def drop_rare(row: int, rows: Entries, features: Entries, support: int, counts: 
 
 @kernel(inline=True)
 def take_touched(row: int, itself: int, sums: Any, count: int, scale: Scale, found: Candidates) -> None:
-    """Makes candidates of the columns that were touched, and sets their sums to zero."""
+    """Turns the touched columns into candidates, and sets their sums to zero."""
     left, base, less = scale.left[row], scale.base[row], scale.less
     for c in range(count):
         column = found.columns[c]
@@ -269,7 +272,7 @@ def take_touched(row: int, itself: int, sums: Any, count: int, scale: Scale, fou
 
 @kernel(inline=True)
 def drop_candidates(found: Candidates, size: int, cut: float) -> int:
-    """Keeps those candidates whose score is above a cut; returns how many."""
+    """Keeps the candidates whose score is above a cut; returns their number."""
     kept = 0
     for place in range(size):
         score = found.scores[place]
@@ -282,7 +285,7 @@ def drop_candidates(found: Candidates, size: int, cut: float) -> int:
 
 @kernel(inline=True)
 def keep_best(row: int, size: int, k: int, scale: Scale, found: Candidates) -> Any:
-    """Keeps the best k of more candidates, by exact scores and codes; returns the least of the scores."""
+    """Keeps the best k candidates, by exact scores and codes; returns the smallest of their scores."""
     for place in range(size):
         score = exact_score(found.products[place], row, found.columns[place], scale)
         found.keys[place] = pack(score, found.columns[place])
@@ -297,13 +300,14 @@ def keep_best(row: int, size: int, k: int, scale: Scale, found: Candidates) -> A
 
 @kernel(inline=True)
 def scan_products(row: int, itself: int, sums: Any, k: int, scale: Scale, found: Candidates) -> int:
-    """Makes candidates of what may be among the best k columns of a dense row of products, and clears the row.
+    """Lists the columns of a dense row of products that may be among the best k as candidates, and clears the row.
 
-    Returns how many. Product / (total - less · product) > cut is the same as product > cut / (1 + cut · less) · total.
+    Returns their number. Product / (total - less · product) > cut is the same as product > cut / (1 + cut · less) ·
+    total.
 
-    Where many are as good as each other, as all that one user has and nobody else, the best k are kept by exact scores.
-    Columns come in the order of their codes, so that later ones must be better than all these, and not as good: what
-    is like the last that was not is not looked at.
+    If many columns have equal scores, such as all items that only one user has, the best k are kept by exact scores.
+    Columns come in the order of their codes, so a later column must be better than these, not equal: columns equal to
+    the last rejected one are skipped.
     """
     size, room, least = 0, LISTED * k + 64, np.float32(-1)
     last_product, last_right = np.float32(-1), np.float32(-1)
@@ -339,7 +343,7 @@ def scan_products(row: int, itself: int, sums: Any, k: int, scale: Scale, found:
 
 @kernel(inline=True)
 def list_keys(row: int, size: int, k: int, scale: Scale, found: Candidates) -> int:
-    """Fills keys by exact scores for the candidates that can be among the best k; returns how many."""
+    """Fills keys by exact scores for the candidates that can be among the best k; returns their number."""
     limit = broadcast(find_cut(found.scores, size, k) * SLACK, 16)
     count = 0
     for start in range(0, size, 16):
@@ -393,8 +397,8 @@ def find_neighbors(
         unpack_row(found.keys, size, scores[row - first], codes[row - first])
 
 
-# Sums of scores follow the history in its order, a product rounded and then added, never fused nor reordered: a pair
-# has to the bit the score that its row has.
+# Sums of scores follow the order of the history. A product is rounded and then added, never fused or reordered, so a
+# pair's score has the same bits as in its whole row.
 
 
 @kernel()
@@ -405,7 +409,7 @@ def add_weighted_rows(rows: Entries, first: int, last: int, weights: Entries, sc
         line = scores[row - first]
         for p in range(rows.indptr[row], rows.indptr[row + 1]):
             value = rows.values[p * row_step]
-            if value == 0:  # of events that have faded, which are most of a long history
+            if value == 0:  # value of a faded event; most events of a long history have faded
                 continue
             item = rows.indices[p]
             for q in range(weights.indptr[item], weights.indptr[item + 1]):
@@ -414,16 +418,17 @@ def add_weighted_rows(rows: Entries, first: int, last: int, weights: Entries, sc
 
 @kernel()
 def fill_dense_rows(rows: Entries, weights: Entries, dense: Any, places: Any, used: int, found: Codes) -> int:
-    """Makes those rows of weights dense that values other than 0 ask for, behind the first `used` ones.
+    """Makes rows of weights dense that the values other than 0 need, after the first `used` ones.
 
-    Returns how many there are then; or, where `dense` is full, -1 less how many it must hold: then all of it is used.
+    Returns their new number; or, if `dense` is too small, -1 minus the number of rows that it must hold: then it is
+    full.
 
     Parameters
     ----------
     places
-        int64, of shape (n,): where in `dense` each row of weights stands; -1 where it does not.
+        int64, of shape (n,): the place of each row of weights in `dense`; -1 if it is not there.
     found
-        Filled with the places of the rows that the entries of `rows` ask for, and 0 for values of 0.
+        Filled with the places of the rows that the entries of `rows` need, and 0 for values of 0.
     """
     row_step, step = min(1, len(rows.values) - 1), min(1, len(weights.values) - 1)
     for p in range(len(rows.indices)):
@@ -452,11 +457,11 @@ def add_dense_rows(rows: Entries, first: int, last: int, weights: Any, scores: A
         line = scores[row - first]
         p0 = p1 = p2 = p3 = waiting = 0
         for p in range(rows.indptr[row], rows.indptr[row + 1]):
-            if rows.values[p * step] == 0:  # of events that have faded
+            if rows.values[p * step] == 0:  # value of a faded event
                 continue
             p0, p1, p2, p3 = p1, p2, p3, p
             waiting += 1
-            if waiting == 4:  # at a time, so that a sum is loaded once for four
+            if waiting == 4:  # four at a time, so that a sum is loaded once for four
                 w0, w1 = weights[rows.indices[p0]], weights[rows.indices[p1]]
                 w2, w3 = weights[rows.indices[p2]], weights[rows.indices[p3]]
                 v0, v1, v2, v3 = (

@@ -1,12 +1,12 @@
 """A small neural network over pairs of a user and an item: forward, backward and inference, a block at a time.
 
 A pair's two vectors lie in rows of `users` and `items`: first the part that is multiplied, of width `product`, then the
-part that is concatenated, of width `tower`. The concatenated parts are the input of the dense layers. What comes out is
+part that is concatenated, of width `tower`. The concatenated parts are the input of the dense layers. The output is
 
     w·(u∘i) + v·h + bias            h: the last layer's output, each layer dropout(ReLU(norm(x·W + b)))
 
-Widths are padded to a multiple of sixteen; what is beyond a layer's own width stays zero of itself. All arrays are
-float32 and flat, matrices are named by the place of their first element.
+Widths are padded to a multiple of sixteen; the padding stays zero by itself. All arrays are float32 and flat; matrices
+are given by the place of their first element.
 """
 
 from typing import NamedTuple
@@ -31,8 +31,8 @@ from fastrec.kernels.network_samples import LOGISTIC
 from fastrec.kernels.random import random_bits
 from fastrec.kernels.simd import broadcast, broadcast_load, load, multiply, multiply_add, reduce_add, store, zeros
 
-BLOCK = 256  # pairs that go through the network together: what they need stays in a core's own cache
-ROWS_AT_ONCE = 64  # rows of a block whose outer products are summed before the next
+BLOCK = 256  # pairs that go through the network together: their data stays in a core's own cache
+ROWS_AT_ONCE = 64  # rows of a block whose outer products are summed at a time
 BATCH, LAYER = 1, 2  # normalization
 
 
@@ -42,7 +42,7 @@ class Network(NamedTuple):
     `layers` is int64, of shape (n, 4): padded inputs, padded outputs, true outputs, place of the parameters in
     `weights`: the kernel (inputs × outputs), bias, and with normalization gain and shift. At `output` are the weights
     of the product, those of the last layer's outputs, and the bias. `transposed` holds the kernels transposed, at the
-    same places. With `tied`, all weights of the product are one, the first.
+    same places. With `tied`, the first weight of the product stands for all.
     """
 
     layers: Counts
@@ -81,7 +81,7 @@ def gather_pairs(
     rows: int,
     after: Floats,
 ) -> None:
-    """Fills the input of the dense layers: the concatenated parts."""
+    """Fills the input of the dense layers with the concatenated parts."""
     width = net.product + net.tower
     for r in range(rows):
         u = np.int64(user_codes[start + r]) * width + net.product
@@ -94,14 +94,14 @@ def gather_pairs(
 
 @kernel()
 def run_layers(net: Network, rows: int, work: Work, moments: Floats, seed: np.uint64, training: bool) -> int:
-    """The dense layers, forward; returns where the last one's output begins in `work.after`."""
+    """Runs the dense layers forward; returns the place of the last one's output in `work.after`."""
     at, size = 0, 0
     for index in range(len(net.layers)):
         inputs, outputs, width = net.layers[index, 0], net.layers[index, 1], net.layers[index, 2]
         kernel_at = net.layers[index, 3]
         bias = kernel_at + inputs * outputs
         out = at + rows * inputs
-        # The sums, which begin with the bias.
+        # The sums, starting from the bias.
         spread_row(net.weights, bias, work.after, out, rows, outputs)
         add_products(work.after, at, inputs, 1, net.weights, kernel_at, work.after, out, rows, inputs, outputs)
         # Normalization, ReLU and dropout, in place.
@@ -120,10 +120,10 @@ def run_layers(net: Network, rows: int, work: Work, moments: Floats, seed: np.ui
 
 @kernel()
 def unrun_layers(net: Network, rows: int, work: Work, slopes: Floats, at: int, training: bool) -> int:
-    """The dense layers, backward: from derivatives by the last outputs, in the first half of `work.errors`.
+    """Runs the dense layers backward, from derivatives by the last outputs, in the first half of `work.errors`.
 
-    Adds derivatives by the parameters to `slopes`, but those of a network that is not in training. Returns where in
-    `work.errors` those by the input are.
+    In training it adds derivatives by the parameters to `slopes`. Returns the place of those by the input in
+    `work.errors`.
     """
     half = len(work.errors) // 2
     here, there = 0, half
@@ -167,7 +167,7 @@ def unrun_layers(net: Network, rows: int, work: Work, slopes: Floats, at: int, t
 
 @kernel(inline=True)
 def multiplied(net: Network, users: Floats, u: int, items: Floats, i: int) -> np.float32:
-    """The weighted inner product of the multiplied parts: w·(u∘i)."""
+    """Returns the weighted inner product of the multiplied parts: w·(u∘i)."""
     a = zeros(16)
     for j in range(0, net.product, 16):
         w = broadcast_load(net.weights, net.output, 16) if net.tied else load(net.weights, net.output + j, 16)
@@ -177,12 +177,12 @@ def multiplied(net: Network, users: Floats, u: int, items: Floats, i: int) -> np
 
 @kernel(fastmath=FAST, inline=True)
 def judge(logits: Floats, targets: Floats, weights: Floats, rows: int, loss: int, scale: np.float32) -> float:
-    """The sum of the losses, and in place of each logit the derivative by it, times `scale`."""
+    """Returns the sum of the losses, and replaces each logit by the derivative by it, times `scale`."""
     lost = np.float64(0.0)
     for r in range(rows):
         x, y, w = logits[r], targets[r], weights[r]
         if loss == LOGISTIC:
-            p, loss_of_0 = logistic_loss(-x)  # that of 1 is less by x
+            p, loss_of_0 = logistic_loss(-x)  # the loss of 1 is smaller by x
             lost += np.float64(w) * (np.float64(loss_of_0) - np.float64(x) * np.float64(y))
             logits[r] = w * (p - y) * scale
         else:
@@ -211,10 +211,10 @@ def learn_block(
     item_slopes: Floats,
     training: bool,
 ) -> float:
-    """Forward and backward for the pairs from `start` on; returns the sum of their losses.
+    """Runs forward and backward for the pairs from `start` on; returns the sum of their losses.
 
     Derivatives of the loss times `scale`: by the parameters added to `slopes`, by each pair's vectors written to
-    `user_slopes` and `item_slopes`. A network that is not in training has no dropout, and learns nothing itself.
+    `user_slopes` and `item_slopes`. Outside training the network has no dropout, and its parameters get no derivatives.
     """
     gather_pairs(net, users, user_codes, items, item_codes, start, rows, work.after)
     top = run_layers(net, rows, work, moments, seed, training)
@@ -281,7 +281,7 @@ def learn_blocks(
     user_slopes: Floats,
     item_slopes: Floats,
 ) -> float:
-    """`learn_block` for all pairs from `start` to `stop`, `block` at a time; `slopes` and `moments` begin at zero."""
+    """Runs `learn_block` for all pairs from `start` to `stop`, `block` at a time, with new `slopes` and `moments`."""
     slopes[:] = np.float32(0.0)
     moments[:] = np.float32(0.0)
     lost = 0.0
@@ -316,10 +316,10 @@ def score_block(
     out: Floats,
     at: int,
 ) -> None:
-    """Scores of the pairs of a block, to `out` from `at` on.
+    """Writes the scores of a block's pairs to `out` from `at` on.
 
-    `mine` and `its` are the multiplied parts of users and items, `first` and `second` what each adds to the first
-    layer before its normalization and ReLU.
+    `mine` and `its` are the multiplied parts of users and items, `first` and `second` their terms of the first layer
+    before its normalization and ReLU.
     """
     # The dense layers, the first from its two halves.
     top, last = 0, 0
@@ -332,7 +332,7 @@ def score_block(
                 store(work.after, r * last + j, multiply_add(one, load(first, u + j, 16), load(second, i + j, 16)))
         top = finish_layers(net, rows, work)
         last = net.layers[len(net.layers) - 1, 1]
-    # The logits, and what they stand for.
+    # The logits, and the scores that they stand for.
     v = net.output + net.product
     for r in range(rows):
         a = zeros(16)
@@ -345,7 +345,7 @@ def score_block(
 
 @kernel()
 def finish_layers(net: Network, rows: int, work: Work) -> int:
-    """The dense layers from the first one's sums on, which lie at the beginning of `work.after`."""
+    """Runs the dense layers from the sums of the first one on, which lie at the beginning of `work.after`."""
     at = 0
     for index in range(len(net.layers)):
         inputs, outputs, width = net.layers[index, 0], net.layers[index, 1], net.layers[index, 2]
@@ -376,7 +376,7 @@ def score_items(
     work: Work,
     out: Floats,
 ) -> None:
-    """Scores of all items for the users from `start` to `stop`, to rows of `out`."""
+    """Writes the scores of all items for the users from `start` to `stop` to rows of `out`."""
     rows, codes = np.empty(BLOCK, np.int32), np.empty(BLOCK, np.int32)
     for user in range(start, stop):
         rows[:] = user
@@ -401,7 +401,7 @@ def score_pairs(
     work: Work,
     out: Floats,
 ) -> None:
-    """Scores of the pairs from `start` to `stop`."""
+    """Writes the scores of the pairs from `start` to `stop`."""
     for place in range(start, stop, BLOCK):
         some = min(BLOCK, stop - place)
         score_block(net, user_rows[place:], item_codes[place:], some, mine, first, its, second, work, out, place)

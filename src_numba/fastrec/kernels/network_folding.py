@@ -1,4 +1,4 @@
-"""Users folded into the network: vectors by steps of Adam, the network and the items as they are."""
+"""Folds users into the network: their vectors move by steps of Adam, the network and the items stay fixed."""
 
 import math
 
@@ -31,7 +31,7 @@ def list_samples(
     targets: Floats,
     weights: Floats,
 ) -> tuple[int, np.float32]:
-    """Writes the entries from `low` to `high` and what is drawn beside them; how many they are, and their weight."""
+    """Writes the entries from `low` to `high` and their negatives; returns the samples' number and weight."""
     n, total = 0, np.float32(0.0)
     for entry in range(low, high):
         for extra in range(1 + negatives):
@@ -79,9 +79,9 @@ def fold_in_rows(
     scratch: Floats,
     out: Floats,
 ) -> None:
-    """Vectors of users by their histories: steps of Adam from `center`, the network and the items as they are.
+    """Writes users' vectors from their histories: steps of Adam from `center`, with the network and the items fixed.
 
-    A row's negatives hang on its own seed alone, and stay the same for all steps.
+    A row's negatives depend only on its own seed, and stay the same for all steps.
     """
     width = net.product + net.tower
     longest = 0

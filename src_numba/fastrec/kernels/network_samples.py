@@ -1,4 +1,4 @@
-"""Samples of the network: entries of a matrix, and items drawn beside them that are not in the user's row."""
+"""Samples of the network: entries of a matrix, and drawn items that are not in the user's row."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from fastrec.kernels.arrays import Codes, Counts, Floats
 from fastrec.kernels.random import random_below, random_bits
 
 LOGISTIC, SQUARED = 0, 1  # loss
-TRIES = 32  # negatives are drawn as often as this at most, until one is not in the user's row
+TRIES = 32  # most draws of a negative, until one is not in the user's row
 
 
 @kernel(inline=True)
@@ -28,7 +28,7 @@ def contains(codes: Codes, start: int, stop: int, code: int) -> bool:
 
 @kernel(inline=True)
 def draw_negative(codes: Codes, start: int, stop: int, n_items: int, seed: np.uint64) -> int:
-    """A code that is not among the sorted codes from `start` to `stop`, or -1 where none was found."""
+    """Returns a code that is not among the sorted codes from `start` to `stop`, or -1 if none was found."""
     for number in range(TRIES):
         code = random_below(seed, number, n_items)
         if not contains(codes, start, stop, code):
@@ -56,7 +56,7 @@ def draw_samples(
 ) -> None:
     """Fills places `first` to `last` with the samples that `order` names: an entry, or one of its negatives.
 
-    Sample s is of entry s // (1 + negatives); a negative hangs on s and the seed alone.
+    Sample s is of entry s // (1 + negatives); a negative depends only on s and the seed.
     """
     for place in range(first, last):
         sample = np.int64(order[place])

@@ -1,8 +1,8 @@
-"""Sequences of items through a transformer: what comes next is learned, and vectors of histories are made.
+"""Sequences of items through a transformer: it learns the next items, and encodes histories as vectors.
 
-The row of an item is its vector times `grow`, and what comes out of the network is multiplied by `gain`; scores are
-inner products with the same vectors of items. Sequences go through the network a few at a time, so that what they need
-stays in a core's own cache.
+The row of an item is its vector times `grow`, and the network's output is multiplied by `gain`; scores are inner
+products with the same vectors of items. Sequences go through the network a few at a time, so that their data stays in a
+core's own cache.
 """
 
 from typing import NamedTuple
@@ -19,7 +19,7 @@ from fastrec.kernels.transformer import Passing, Transformer, drop, layer_seed, 
 
 
 class Steps(NamedTuple):
-    """Sequences, one after the other: where each begins, the items, and after each item the one that comes next."""
+    """Sequences, one after the other: their starts, their items, and the next item of each item."""
 
     starts: Counts
     items: Codes
@@ -27,7 +27,7 @@ class Steps(NamedTuple):
 
 
 class Slopes(NamedTuple):
-    """The derivatives of the loss; those by the network and by candidates are added to, the others are written."""
+    """The derivatives of the loss; those by the network and by candidates are added, the others are written."""
 
     weights: Floats
     inputs: Floats
@@ -36,7 +36,7 @@ class Slopes(NamedTuple):
 
 
 class Ends(NamedTuple):
-    """Buffers of one thread, beside those of the passes: rows that came out, derivatives by them, logits."""
+    """Buffers of one thread, beside those of the passes: output rows, derivatives by them, logits."""
 
     h: Floats
     errors: Floats
@@ -45,7 +45,7 @@ class Ends(NamedTuple):
 
 @kernel(inline=True)
 def end_of_part(starts: Counts, first: int, last: int, room: int) -> int:
-    """The end of the sequences, one at least, that have room together."""
+    """Returns the end of the sequences, at least one, that fit the buffers together."""
     end = first + 1
     while end < last and starts[end + 1] - starts[first] <= room:
         end += 1
@@ -54,7 +54,7 @@ def end_of_part(starts: Counts, first: int, last: int, room: int) -> int:
 
 @kernel(inner=True)
 def embed(items: Codes, first: int, last: int, values: Floats, width: int, grow: np.float32, x: Floats) -> None:
-    """Rows of items."""
+    """Writes the rows of items."""
     for place in range(first, last):
         write_scaled(values, np.int64(items[place]) * width, grow, x, (place - first) * width, width)
 
@@ -70,7 +70,7 @@ def _gain(normal: Floats, at: int, rows: int, width: int, gain: Floats, first: i
 def _ungain(
     errors: Floats, rows: int, width: int, normal: Floats, at: int, gain: Floats, first: int, slopes: Floats
 ) -> None:
-    """The derivatives by `normal`, in place of those by h; adds those by the gain."""
+    """Replaces the derivatives by h by those by `normal`; adds those by the gain."""
     for f in range(0, width, 16):
         total, factor = load(slopes, first + f, 16), load(gain, first + f, 16)
         for place in range(f, f + rows * width, width):

@@ -1,7 +1,7 @@
-"""Sums over pairs that follow events one at a time: what they have changed by, in rows with room for more.
+"""Sums over pairs that are updated with single events: their changes, in rows with free places.
 
-The sums that there were stay as they are, and a row that is touched costs no copy. All numbers are exact, so that a sum
-and its change add up to the bits of the sum counted anew.
+The fitted sums stay unchanged, and a touched row is not copied. All numbers are exact, so a sum plus its change has the
+same bits as the sum counted again.
 """
 
 from typing import Any, NamedTuple
@@ -15,11 +15,11 @@ from fastrec.kernels.sparse import Entries
 
 
 class PairRows(NamedTuple):
-    """The changes of rows, which are written to: codes that rise, and what sums have changed by, exact and never 0."""
+    """The changes of rows, which are written to: rising codes, and the changes of sums, exact and never 0."""
 
-    starts: Counts  # (n_items,): where each begins; -1 where nothing has changed
+    starts: Counts  # (n_items,): the start of each row; -1 if nothing has changed
     lengths: Counts  # (n_items,): 0 there
-    rooms: Counts  # (n_items,): how many entries each has place for
+    rooms: Counts  # (n_items,): the number of places of each row
     codes: Codes
     sums: Doubles
 
@@ -35,19 +35,19 @@ class Powers(NamedTuple):
 
 @kernel()
 def change_pairs(rows: PairRows, used: int, before: Codes, after: Codes, fades: Doubles, lost: Codes) -> int:
-    """Brings the sums up to date where items of one sequence are lost, and others come behind what is left.
+    """Updates the sums after a sequence lost items and others were appended to the rest.
 
-    Returns how many places of `rows.codes` are used then, `used` being how many were; or, where these are too few,
-    -1 less how many there must be, with nothing changed.
+    Returns the new number of used places of `rows.codes`; `used` is the old one. If there are too few places, it
+    changes nothing and returns -1 minus the number needed.
 
     Parameters
     ----------
     before, after
-        The items of a user, the oldest first, each once. What `before` holds is not kept.
+        The items of a user, the oldest first, each once. `before` is overwritten.
     fades
-        What a pair counts at each distance, as of `sum_follows`.
+        The weight of a pair at each distance, as in `sum_follows`.
     lost
-        Room, of the length of `before`.
+        Work space, of the length of `before`.
     """
     window, kept, n_lost = fades.shape[1] - 1, 0, 0
     for place in range(len(before)):
@@ -56,7 +56,7 @@ def change_pairs(rows: PairRows, used: int, before: Codes, after: Codes, fades: 
         else:
             lost[n_lost] = place
             n_lost += 1
-    # Rows whose sums may change must have room for what may come to them.
+    # Rows whose sums may change must have places for the entries that they may get.
     far = window + n_lost
     both = count_backward(fades) > 0
     more, wanted = 2 * far if both else far, used
@@ -74,7 +74,7 @@ def change_pairs(rows: PairRows, used: int, before: Codes, after: Codes, fades: 
             used += _move_row(rows, before[place], more, used)
     for place in range(max(0, kept - window), len(after)):
         used += _move_row(rows, after[place], more, used)
-    # One after the other is taken out, the newest first, so that the places of the others stay right.
+    # Items are removed one by one, the newest first, so that the places of the others stay valid.
     length = len(before)
     for number in range(n_lost - 1, -1, -1):
         _take_out(rows, before, length, lost[number], fades)
@@ -87,13 +87,13 @@ def change_pairs(rows: PairRows, used: int, before: Codes, after: Codes, fades: 
 
 @kernel(inline=True)
 def _near(place: int, far: int, both: bool, length: int) -> tuple[int, int]:
-    """The first place whose row has pairs with what stands at a place, and the end of these places."""
+    """Returns the first place whose item has pairs with the item at a place, and the end of these places."""
     return max(0, place - far), min(length, place + far + 1) if both else place + 1
 
 
 @kernel(inline=True)
 def _take_out(rows: PairRows, items: Codes, length: int, gone: int, fades: Doubles) -> None:
-    """Takes an item out of a sequence: its pairs are lost, and those across its place move together by one."""
+    """Removes an item from a sequence: its pairs are lost, and pairs across its place come nearer by one."""
     window = fades.shape[1] - 1
     for place in range(max(0, gone - window), gone):
         _add_pair(rows, items[place], items[gone], -fades[0, gone - place], -fades[1, gone - place])
@@ -110,14 +110,14 @@ def _take_out(rows: PairRows, items: Codes, length: int, gone: int, fades: Doubl
 
 @kernel(inline=True)
 def _is_crowded(rows: PairRows, item: int, more: int) -> bool:
-    """Tells whether a row has no room for so many entries more."""
+    """Tells whether a row has too few places for this many more entries."""
     room = rows.rooms[item]
     return rows.starts[item] < 0 or (room < len(rows.starts) and room - rows.lengths[item] < more)
 
 
 @kernel(inline=True)
 def _places_for(rows: PairRows, item: int, more: int) -> int:
-    """The number of places that a row must be given; 0 where it has room."""
+    """Returns the number of places that a row must be given; 0 if it has enough."""
     return _room_of(rows, item, more) if _is_crowded(rows, item, more) else 0
 
 
@@ -129,7 +129,7 @@ def _room_of(rows: PairRows, item: int, more: int) -> int:
 
 @kernel(inline=True)
 def _move_row(rows: PairRows, item: int, more: int, used: int) -> int:
-    """Moves a row without room for so many entries more to the place `used`; returns how much room it has there."""
+    """Moves a row with too few places for this many more entries to `used`; returns its new number of places."""
     if not _is_crowded(rows, item, more):
         return 0
     room, start = _room_of(rows, item, more), rows.starts[item]
@@ -141,7 +141,7 @@ def _move_row(rows: PairRows, item: int, more: int, used: int) -> int:
 
 @kernel(inline=True)
 def _find(codes: Codes, code: int, low: int, high: int) -> int:
-    """The place of the first of some rising codes that is not below `code`; `high` where there is none."""
+    """Returns the place of the first of some rising codes that is not below `code`; `high` if there is none."""
     while low < high:
         middle = (low + high) >> 1
         if codes[middle] < code:
@@ -160,7 +160,7 @@ def _add_pair(rows: PairRows, item: int, later: int, forward: float, backward: f
 
 @kernel(inline=True)
 def _add(rows: PairRows, item: int, later: int, more: float) -> None:
-    """Adds to the change of one pair, which is put in where it is new, and taken out where it comes to 0."""
+    """Adds to the change of one pair: inserts a new one, and removes one that becomes 0."""
     if more == 0:
         return
     begin = rows.starts[item]
@@ -181,7 +181,7 @@ def _add(rows: PairRows, item: int, later: int, more: float) -> None:
 
 @kernel()
 def count_gained(items: Codes, gained: Counts, counts: Counts, powers: Powers) -> int:
-    """Adds to the counts of items, and looks up their powers; returns what is added to all of them."""
+    """Adds to the counts of items, and looks up their powers; returns the sum of the additions."""
     total = 0
     for at in range(len(items)):
         item = items[at]
@@ -193,7 +193,7 @@ def count_gained(items: Codes, gained: Counts, counts: Counts, powers: Powers) -
 
 @kernel()
 def count_joined(base: Pairs, rows: PairRows, lengths: Counts) -> None:
-    """Adds to the lengths of rows what their changes make of them: sums that come to 0 are none."""
+    """Adds the effect of the changes to the lengths of rows: a sum that becomes 0 is no entry."""
     for item in range(len(lengths)):
         low, stop, start = base.indptr[item], base.indptr[item + 1], rows.starts[item]
         for at in range(start, start + rows.lengths[item]):
@@ -206,12 +206,12 @@ def count_joined(base: Pairs, rows: PairRows, lengths: Counts) -> None:
 
 @kernel()
 def join_pair_rows(base: Pairs, rows: PairRows, found: Pairs) -> None:
-    """Fills the rows with the sums as they are with their changes."""
+    """Fills the rows with the sums plus their changes."""
     for item in range(len(found.indptr) - 1):
         at, low, stop, start = found.indptr[item], base.indptr[item], base.indptr[item + 1], rows.starts[item]
         for change in range(start, start + rows.lengths[item]):
             code, total = rows.codes[change], rows.sums[change]
-            # What lies before the change is as it was.
+            # Entries before the change are copied.
             end = _find(base.codes, code, low, stop)
             for place in range(low, end):
                 found.codes[at + place - low], found.sums[at + place - low] = base.codes[place], base.sums[place]
@@ -228,13 +228,13 @@ def join_pair_rows(base: Pairs, rows: PairRows, found: Pairs) -> None:
 
 @kernel()
 def add_pair_rows(histories: Entries, base: Pairs, rows: PairRows, powers: Powers, scores: Floats) -> None:
-    """Adds Σ_i histories[u, i] · w_ij to `scores[u, j]`, with w to the bit as `weigh_pairs` makes it of the sums."""
+    """Adds Σ_i histories[u, i] · w_ij to `scores[u, j]`; w has the same bits as in `weigh_pairs`."""
     step = min(1, len(histories.values) - 1)
     for row in range(len(scores)):
         line = scores[row]
         for p in range(histories.indptr[row], histories.indptr[row + 1]):
             value, item = histories.values[p * step], histories.indices[p]
-            if value == 0:  # of events that have faded
+            if value == 0:  # value of a faded event
                 continue
             left, low, stop = powers.left[item], base.indptr[item], base.indptr[item + 1]
             for change in range(rows.starts[item], rows.starts[item] + rows.lengths[item]):

@@ -1,4 +1,4 @@
-"""Sums over all prefixes of sequences, by their pairs of events: geometric series stand for the prefixes.
+"""Sums over all prefixes of sequences, by pairs of events: geometric series replace the sums over prefixes.
 
 After event t of a sequence x_0 … x_(n-1) its faded history is s_t = Σ_(a ≤ t) memory^(t-a) e(x_a), and its faded future
 y_t = Σ_(k ≥ 1) ahead^(k-1) e(x_(t+k)). Summed over the t that have a future, a pair of events a < b at distance g adds
@@ -18,7 +18,7 @@ float32 = np.float32
 
 
 class Occurrences(NamedTuple):
-    """Sequences, and where in them each item occurs."""
+    """Sequences, and the places where each item occurs in them."""
 
     starts: NDArray[np.int64]  # (n + 1,), where each sequence begins
     items: NDArray[np.int32]  # one after the other, the oldest of each sequence first
@@ -29,15 +29,15 @@ class Occurrences(NamedTuple):
 
 
 class Fading(NamedTuple):
-    """The series by distance and by how many events come after."""
+    """The series by distance and by the number of later events."""
 
-    cross: NDArray[np.float32]  # (window + 1,), what a pair at each distance adds to Σ s yᵀ
+    cross: NDArray[np.float32]  # (window + 1,), the part of a pair at each distance in Σ s yᵀ
     gram: NDArray[np.float32]  # (window + 1,), memory to the power of each distance
     tails: NDArray[np.float32]  # (longest + 1,), Σ_(k < m) memory^(2k) for each m
 
 
 class Listed(NamedTuple):
-    """Rows of both sums as they are found: the later items of each, whose codes rise; with room for one more."""
+    """Rows of both sums as they are found: their later items, with rising codes; with space for one more."""
 
     lengths: NDArray[np.int64]  # (rows,)
     codes: NDArray[np.int32]
@@ -49,7 +49,7 @@ class Listed(NamedTuple):
 def add_pairs(
     events: Occurrences, fading: Fading, item: int, future: NDArray[np.float32], past: NDArray[np.float32]
 ) -> None:
-    """Adds what the pairs of an item and later ones come to: to its row of Σ s yᵀ and of half of Σ s sᵀ."""
+    """Adds the pairs of an item and later ones to its row of Σ s yᵀ and to that of half of Σ s sᵀ."""
     window = len(fading.cross) - 1
     for q in range(events.indptr[item], events.indptr[item + 1]):
         place = events.places[q]

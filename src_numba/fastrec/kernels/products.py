@@ -1,4 +1,4 @@
-"""Products of float32, or of bytes, added lane by lane, by the fastest instruction that the processor has."""
+"""Products of float32, or of bytes, added lane by lane with the processor's fastest instruction."""
 
 import functools
 import os
@@ -17,10 +17,10 @@ FLOAT, PORTABLE, AVX2, AVX_VNNI, AVX512_VNNI, NEON = range(6)
 
 @intrinsic  # type: ignore[misc]
 def accumulate(context: Any, way: Any, items: Vector, query: Vector, total: Vector) -> Any:
-    """Total + items · query in each lane, by the instructions that the `Static` way names.
+    """Returns total + items · query in each lane, by the instructions that the `Static` way names.
 
     With AVX2 the query must be within ±64: sums of two products are kept in int16 there. NEON takes the bytes less 128.
-    A way that the processor does not have is refused.
+    A way that the processor lacks is refused.
     """
     if way.value != FLOAT and way.value not in runnable_ways().values():
         raise TypingError(f"the processor that Numba compiles for does not have way {way.value} to add products")
@@ -56,7 +56,7 @@ def _add_portably(builder: Any, items: Any, query: Any, total: Any) -> Any:
 
 
 def _in_parts(count: int, call: Any) -> Any:
-    """A way for registers of `count` int32, made into one for vectors of any larger number of lanes."""
+    """Turns a way for registers of `count` int32 into one for vectors of more lanes."""
 
     def build(builder: Any, items: Any, query: Any, total: Any) -> Any:
         parts = [
@@ -87,7 +87,7 @@ def _add_avx2(builder: Any, items: Any, query: Any, total: Any) -> Any:
 
 
 def _add_neon(builder: Any, items: Any, query: Any, total: Any) -> Any:
-    # As text, since LLVM's own list of a processor's features need not have the instruction: it would end the process.
+    # Written as text: LLVM's list of features may lack the instruction, and LLVM would then end the process.
     items = _bytes(builder, items)
     signed = builder.xor(items, ir.Constant(items.type, [-128] * 16))
     kind = ir.FunctionType(total.type, [total.type, items.type, items.type])
@@ -107,7 +107,7 @@ _WAYS = {
 
 @functools.cache
 def byte_way() -> int:
-    """The fastest way to add products of bytes that the CPU has, for which Numba compiles.
+    """Returns the fastest way to add products of bytes on the CPU for which Numba compiles.
 
     The environment variable FASTREC_INT8 may name another one: portable, avx2, avx_vnni, avx512_vnni or neon.
     """

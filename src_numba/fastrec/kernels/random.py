@@ -1,4 +1,5 @@
-"""Random numbers by counting: the n-th of a stream is a function of its seed and n, so no order of work changes it.
+"""Random numbers by counting: the n-th of a stream is a function of its seed and n, so the order of work does not
+change it.
 
 SplitMix64 (Steele, Lea, Flood 2014): a Weyl sequence through a finalizer that passes BigCrush.
 """
@@ -17,7 +18,7 @@ GOLDEN32 = np.uint32(0x9E3779B9)
 
 @kernel(inline=True)
 def random_bits(seed: Any, number: Any) -> Any:
-    """The 64 random bits with this number, a non-negative integer, in the stream of `seed`, a uint64."""
+    """Returns the 64 random bits with this number, a non-negative integer, in the stream of `seed`, a uint64."""
     z = seed + (np.uint64(number) + np.uint64(1)) * GOLDEN
     z = (z ^ (z >> np.uint64(30))) * FIRST
     z = (z ^ (z >> np.uint64(27))) * SECOND
@@ -26,21 +27,21 @@ def random_bits(seed: Any, number: Any) -> Any:
 
 @kernel(inline=True)
 def random_below(seed: Any, number: Any, n: Any) -> int:
-    """An integer from 0 to n - 1, n below 2³²; each is as likely as any other, but for a part of n / 2³²."""
+    """Returns an integer from 0 to n - 1, n below 2³²; all are equally likely, up to a share of n / 2³²."""
     return np.int64(((random_bits(seed, number) >> HALF) * np.uint64(n)) >> HALF)
 
 
 @kernel(inline=True)
 def random_uniform(seed: Any, number: Any) -> Any:
-    """A float32 from [0, 1), of 24 random bits."""
+    """Returns a float32 from [0, 1), of 24 random bits."""
     return np.float32(random_bits(seed, number) >> np.uint64(40)) * np.float32(2.0**-24)
 
 
 @kernel(inline=True)
 def random_bits32(seed: Any, number: Any) -> Any:
-    """The 32 random bits with this number in the stream of `seed`, both uint32: MurmurHash3's finalizer of a counter.
+    """Returns the 32 random bits with this number in the stream of `seed`, both uint32 (MurmurHash3's finalizer).
 
-    For loops over numbers of 32 bits, which the compiler turns into eight or sixteen at a time.
+    It is for loops over 32-bit numbers, of which the compiler computes eight or sixteen at a time.
     """
     x = np.uint32(np.uint32(np.uint32(number) * GOLDEN32) ^ seed)
     x = np.uint32(np.uint32(x ^ np.uint32(x >> np.uint32(16))) * np.uint32(0x85EBCA6B))

@@ -1,6 +1,6 @@
 """A whole row of float32 as one value: its width is known to the compiler, and it stays in registers.
 
-A row is made of vectors of sixteen (`simd`), and as wide as a `Static` says: a multiple of sixteen. Offsets count the
+A row is made of vectors of sixteen (`simd`), and its width is a `Static`, a multiple of sixteen. Offsets count the
 numbers of a flat array; nothing is checked. `blend`, `add_square` and `over_root` take numbers and vectors, too.
 """
 
@@ -35,7 +35,7 @@ class RowModel(models.PrimitiveModel):  # type: ignore[misc]
         super().__init__(manager, kind, ir.ArrayType(FLOATS, kind.vectors))
 
 
-# What the operations are made of -----------------------------------------------------------------------------------
+# The parts of the operations ---------------------------------------------------------------------------------------
 
 
 def _join(builder: Any, vectors: list[Any]) -> Any:
@@ -46,20 +46,20 @@ def _join(builder: Any, vectors: list[Any]) -> Any:
 
 
 def _parts(builder: Any, value: Any) -> list[Any]:
-    """The vectors of a row; a number or a vector itself."""
+    """Returns the vectors of a row; a number or a vector itself."""
     if not isinstance(value.type, ir.ArrayType):
         return [value]
     return [builder.extract_value(value, index) for index in range(value.type.count)]
 
 
 def _by_parts(builder: Any, operation: Callable[..., Any], *values: Any) -> Any:
-    """Rows combined vector by vector; numbers and vectors as they are."""
+    """Combines rows vector by vector, and numbers and vectors directly."""
     parts = [operation(*some) for some in zip(*(_parts(builder, value) for value in values), strict=True)]
     return _join(builder, parts) if isinstance(values[0].type, ir.ArrayType) else parts[0]
 
 
 def _weight(builder: Any, weight: Any, value: Any) -> Any:
-    """A number, to be multiplied by the parts of a value."""
+    """Returns a number in a form that multiplies the parts of a value."""
     return weight if value.type == FLOAT else splat(builder, weight, LANES)
 
 
@@ -69,12 +69,12 @@ def _places(ctx: Any, builder: Any, kind: Any, array: Any, offset: Any, vectors:
 
 
 def _shuffle(builder: Any, a: Any, b: Any, lanes: list[int]) -> Any:
-    """Lanes of two vectors, those of the second counted on from the first's."""
+    """Returns lanes of two vectors; lanes of the second are counted after those of the first."""
     return builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(ir.IntType(32), len(lanes)), lanes))
 
 
 def _multiply_parts(builder: Any, a: list[Any], b: list[Any]) -> Any:
-    """Sixteen numbers that add up to an inner product."""
+    """Returns sixteen numbers whose sum is an inner product."""
     total = builder.fmul(a[0], b[0], flags=REORDER)
     for x, y in zip(a[1:], b[1:], strict=True):
         total = fuse(builder, x, y, total)
@@ -86,7 +86,7 @@ def _multiply_parts(builder: Any, a: list[Any], b: list[Any]) -> Any:
 
 @intrinsic  # type: ignore[misc]
 def zero_row(context: Any, width: Any) -> Any:
-    """A row of zeros; `width` is a `Static`."""
+    """Returns a row of zeros; `width` is a `Static`."""
     row = Row(width.value)
 
     def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -97,7 +97,7 @@ def zero_row(context: Any, width: Any) -> Any:
 
 @intrinsic  # type: ignore[misc]
 def load_row(context: Any, array: Any, offset: Any, width: Any) -> Any:
-    """The row from `offset` on: of a float32 array, or of a uint16 array that holds float16 bits."""
+    """Returns the row from `offset` on of a float32 array, or of a uint16 array of float16 bits."""
     row = Row(width.value)
 
     def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -125,7 +125,7 @@ def store_row(context: Any, array: Any, offset: Any, row: Any) -> Any:
 
 @intrinsic  # type: ignore[misc]
 def dot(context: Any, a: Any, b: Any) -> Any:
-    """The inner product of two rows, summed in four chains."""
+    """Returns the inner product of two rows, summed in four chains."""
 
     def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
         pairs = list(zip(_parts(builder, args[0]), _parts(builder, args[1]), strict=True))
@@ -142,11 +142,11 @@ def dot(context: Any, a: Any, b: Any) -> Any:
 
 @intrinsic  # type: ignore[misc]
 def dot_four(context: Any, a: Any, b: Any, c: Any, d: Any, row: Any) -> Any:
-    """The inner products of four rows with one, whose last sums are made in shared registers."""
+    """Returns the inner products of four rows with one row; their last sums share registers."""
 
     def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
         def add_lanes(x: Any, y: Any, low: list[int], high: list[int]) -> Any:
-            """Lanes `low` of two vectors beside each other, and to each the one of `high` added."""
+            """Returns lanes `low` of two vectors beside each other, each plus its lane of `high`."""
             return builder.fadd(_shuffle(builder, x, y, low), _shuffle(builder, x, y, high), flags=REORDER)
 
         last = _parts(builder, args[4])
@@ -164,7 +164,7 @@ def dot_four(context: Any, a: Any, b: Any, c: Any, d: Any, row: Any) -> Any:
 
 @intrinsic  # type: ignore[misc]
 def add_squares(context: Any, totals: Any, a: Any) -> Any:
-    """Sixteen numbers and the squares of a row, so that all of them add up to the sum of both."""
+    """Adds the squares of a row to sixteen numbers, whose sum grows by the row's squared norm."""
 
     def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
         parts = _parts(builder, args[1])
@@ -175,7 +175,7 @@ def add_squares(context: Any, totals: Any, a: Any) -> Any:
 
 @intrinsic  # type: ignore[misc]
 def add_scaled(context: Any, a: Any, weight: Any, b: Any) -> Any:
-    """The row a + weight·b."""
+    """Returns the row a + weight·b."""
 
     def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
         factor = splat(builder, args[1], LANES)
@@ -186,7 +186,7 @@ def add_scaled(context: Any, a: Any, weight: Any, b: Any) -> Any:
 
 @intrinsic  # type: ignore[misc]
 def scale(context: Any, weight: Any, a: Any) -> Any:
-    """The row weight·a."""
+    """Returns the row weight·a."""
 
     def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
         factor = splat(builder, args[0], LANES)
@@ -197,7 +197,7 @@ def scale(context: Any, weight: Any, a: Any) -> Any:
 
 @intrinsic  # type: ignore[misc]
 def subtract_rows(context: Any, a: Any, b: Any) -> Any:
-    """The row a − b."""
+    """Returns the row a − b."""
 
     def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
         return _by_parts(builder, lambda x, y: builder.fsub(x, y, flags=REORDER), *args)
@@ -207,7 +207,7 @@ def subtract_rows(context: Any, a: Any, b: Any) -> Any:
 
 @intrinsic  # type: ignore[misc]
 def blend(context: Any, a: Any, x: Any, b: Any, y: Any) -> Any:
-    """a·x + b·y, of numbers a and b, and x and y that are numbers, vectors or rows."""
+    """Returns a·x + b·y for numbers a and b, and numbers, vectors or rows x and y."""
 
     def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
         first, second = (_weight(builder, args[index], args[1]) for index in (0, 2))
@@ -218,7 +218,7 @@ def blend(context: Any, a: Any, x: Any, b: Any, y: Any) -> Any:
 
 @intrinsic  # type: ignore[misc]
 def add_square(context: Any, a: Any, x: Any, b: Any, y: Any) -> Any:
-    """a·x + b·y², lane by lane of numbers, vectors or rows."""
+    """Returns a·x + b·y² lane by lane, for numbers, vectors or rows x and y."""
 
     def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
         first, second = (_weight(builder, args[index], args[1]) for index in (0, 2))
@@ -233,7 +233,7 @@ def add_square(context: Any, a: Any, x: Any, b: Any, y: Any) -> Any:
 
 @intrinsic  # type: ignore[misc]
 def over_root(context: Any, x: Any, squares: Any, tiny: Any) -> Any:
-    """X / (√squares + tiny), lane by lane of numbers, vectors or rows."""
+    """Returns x / (√squares + tiny) lane by lane, for numbers, vectors or rows."""
 
     def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
         least = _weight(builder, args[2], args[0])

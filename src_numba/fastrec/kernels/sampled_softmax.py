@@ -1,12 +1,12 @@
-"""The loss of what comes next among drawn candidates, the same for all rows of a step, and its derivatives.
+"""The loss of the next item among drawn candidates, the same for all rows of a step, and its derivatives.
 
-For a row h with the target t, candidates c, and what is subtracted from the logit of each, the log of how often it is
-expected to be drawn (Bengio, Senécal 2008; Yi et al. 2019):
+A row h has the target t and the candidates c. The correction of a candidate is the log of its expected number of draws
+(Bengio, Senécal 2008; Yi et al. 2019):
 
     loss = −log(exp(h·v_t) / (exp(h·v_t) + Σ_(c ≠ t) exp(h·v_c − correction_c)))
 
-With all items as candidates and corrections of 0 it is the whole softmax. Vectors are padded to a multiple of sixteen,
-candidates to whole lanes, whose vectors are zeros. All arrays but codes are float32 and flat.
+With all items as candidates and corrections of 0 it is the full softmax. Vectors are padded to a multiple of sixteen,
+and candidates to whole lanes with vectors of zeros. All arrays but codes are float32 and flat.
 """
 
 import math
@@ -23,11 +23,11 @@ from fastrec.kernels.math import exp, exp_lanes
 from fastrec.kernels.simd import add, broadcast, load, maximum, multiply, reduce_add, reduce_maximum, store, zeros
 from fastrec.kernels.transformer import add_rows
 
-ROWS = 64  # rows whose logits are made at a time
+ROWS = 64  # rows whose logits are computed at a time
 
 
 class Candidates(NamedTuple):
-    """Drawn items: codes, vectors and these transposed, corrections, and the place of each item among them or -1."""
+    """Drawn items: codes, vectors and these transposed, corrections, and each item's place among them or -1."""
 
     codes: Codes
     vectors: Floats
@@ -38,7 +38,7 @@ class Candidates(NamedTuple):
 
 @kernel()
 def gather_candidates(values: Floats, width: int, candidates: Candidates) -> None:
-    """Fills vectors, and these transposed, and the places; `slots` is -1 throughout before."""
+    """Fills the vectors, their transpose, and the places; all `slots` are -1 before."""
     n = len(candidates.codes)
     padded = padded_width(n)
     for place in range(padded):
@@ -53,14 +53,14 @@ def gather_candidates(values: Floats, width: int, candidates: Candidates) -> Non
 
 @kernel()
 def forget_candidates(codes: Codes, slots: Codes) -> None:
-    """Makes `slots` -1 throughout again."""
+    """Sets all `slots` to -1 again."""
     for code in codes:
         slots[code] = -1
 
 
 @kernel(inline=True)
 def _softmax(logits: Floats, at: int, padded: int, own: np.float32, weight: np.float32) -> tuple[float, np.float32]:
-    """The loss of a row with the target's logit `own`, and the target's share; shares times `weight` for the logits."""
+    """Returns the loss and the target's share of a row; `own` is its logit. Turns logits into weighted shares."""
     largest = broadcast(own, 16)
     for j in range(at, at + padded, 16):
         largest = maximum(load(logits, j, 16), largest)

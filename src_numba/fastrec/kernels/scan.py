@@ -1,13 +1,13 @@
 """Scans of all vectors that keep, for each query, every one that may be among its best k.
 
-Vectors lie in panels of 16, in order of falling norm: a panel holds the first step of its 16 vectors, then the second,
-and so on, where a step is one float32 or four bytes. One register then works for 16 vectors, no sum runs across lanes,
-and scores are compared where they are made.
+Vectors lie in panels of 16, in order of falling norm: a panel holds the first word of its 16 vectors, then the second,
+and so on; a word is one float32 or four bytes. One register then works for 16 vectors, no sum runs across lanes, and
+scores are compared in registers.
 
-A scan computes an approximate score s of a vector x with |s - t| ≤ E(x) of the true t, and offers the upper bound
-u = s + E. The k best lower bounds s - E so far give a query's limit: at least k vectors score above it, so one whose u
-is below cannot be among the best k. What is not below is kept, and ranked exactly afterwards. Limits are raised when
-some have been kept since the last time, and at the end: so what is left does not depend on when it was done.
+A scan computes an approximate score s of a vector x with |s - t| ≤ E(x) of the true t, and offers the upper bound u = s
++ E. The k best lower bounds s - E so far give a query's limit: at least k vectors score above it, so a vector whose u
+is below the limit cannot be among the best k. All others are kept, and ranked exactly afterwards. Limits are raised
+after some vectors were kept, and at the end, so the final candidates do not depend on the times of raising.
 """
 
 from typing import Any, NamedTuple
@@ -40,51 +40,49 @@ from fastrec.kernels.topk import COSINE, SQUARED_DISTANCE, Found, Lists, is_open
 
 GROUP = 6  # queries in registers: with 16 lanes they fill AVX2's sixteen registers, NEON's 32, and feed AVX-512
 CHUNK_BYTES = 2**18  # of panels that stay in the second-level cache while all groups of queries pass over them
-ALL = 2**16 - 1  # the bits of a whole panel
-SPARE = 32  # of a query's room: for what one more panel adds, and for what is read beyond the last candidate
+ALL = 2**16 - 1  # the bits of all vectors of a panel
+SPARE = 32  # extra places of a query: for one more panel, and for reads after the last candidate
 TINY = 2.0**-147  # above the step between float32 numbers near 0
-NOTHING = 2.0**-100  # above what underflows in sums of products of numbers below 1
-# Of a limit's own size: more than the rounding of a score to float32 and of the limit itself can change.
+NOTHING = 2.0**-100  # above the underflow in sums of products of numbers below 1
+# Relative to a limit: more than the rounding of a score to float32 and of the limit itself can change.
 CARE = 2.0**-20
 ULP = 2.0**-24  # the largest relative error of rounding to float32
-# Of the rotation in float32, for a query of length 1: each of four turns rounds every element ten times at most, by ULP
-# of its own size, which changes the row's length by no larger part (Higham, Accuracy and Stability, section 3.1); what
-# the query itself was rounded by when it was moved is one more.
+# The error of the rotation in float32 for a query of length 1. Each of four turns rounds every element ten times at
+# most, each time by ULP of its size, and changes the row's length by no larger share (Higham, Accuracy and Stability,
+# section 3.1). The rounding of the moved query adds one more.
 BLUR = 64 * ULP
-UP = 1 + 2.0**-21  # makes a bound of a rounded float32
+UP = 1 + 2.0**-21  # factor that turns a rounded float32 into a bound
 
 
 class Panels(NamedTuple):
     """Vectors in order of falling norm; each array but the first has 16 · n_panels entries."""
 
-    panels: Codes  # (n_panels, width, 16): four bytes in each; float32 in a scan of float32
-    steps: Floats  # what sums are multiplied by
-    errors: Floats  # norm of what rounding took from a vector, rounded up
-    lengths: Floats  # norm of what it left, rounded up
-    norms: Floats  # the vector's own norm, rounded up; 0 behind the last
-    order: Codes  # codes; -1 behind the last
+    panels: Codes  # (n_panels, width, 16): four bytes in each int32; float32 in a scan of float32
+    steps: Floats  # factors of sums
+    errors: Floats  # norm of a vector's rounding error, rounded up
+    lengths: Floats  # norm of the rounded vector, rounded up
+    norms: Floats  # the vector's own norm, rounded up; 0 after the last
+    order: Codes  # codes; -1 after the last
 
 
 class Form(NamedTuple):
     """The form in which the vectors were prepared, and the numbers that queries need for it."""
 
-    scale: float  # what vectors were multiplied by: a power of two that makes the longest at most 1
-    longest: float  # the largest norm before
-    gamma: float  # the error that float32 makes of a score, for a query and a vector of length 1
+    scale: float  # factor of the vectors: a power of two that makes the longest at most 1
+    longest: float  # the largest norm before scaling
+    gamma: float  # the float32 error of a score, for a query and a vector of length 1
     signs: Floats  # (TURNS, dimensions, at least 16): of `rotate_rows`, divided by the transform's length
-    blocks: int  # that are rotated each on its own; 0: nothing is
+    blocks: int  # blocks that are rotated separately; 0: no rotation
     levels: int  # queries are rounded to integers within ±levels
-    shift: int  # what was added to each byte of the vectors
+    shift: int  # number added to each byte of the vectors
 
 
 class Space(NamedTuple):
-    """The arrays that a search of n queries works in; the first row of each but the last three is the first
-    query's.
-    """
+    """The work arrays of a search of n queries; the first row of each but the last three belongs to the first query."""
 
-    scaled: Floats  # (n + 1, dimensions); fewer rows where queries are made ready a few at a time
-    rotated: Floats  # as many rows, of a multiple of 16; empty where nothing is rotated
-    quads: Codes  # (n + 1, width) that hold four int8 each; empty where nothing is rounded
+    scaled: Floats  # (n + 1, dimensions); fewer rows if queries are prepared a few at a time
+    rotated: Floats  # as many rows, of a multiple of 16; empty without a rotation
+    quads: Codes  # (n + 1, width), four int8 in each; empty without rounding
     offsets: Codes  # (n + 1,)
     norms: Doubles  # (n,)
     margins: Doubles  # (n,)
@@ -99,11 +97,11 @@ class Space(NamedTuple):
     starts: Counts  # (n,)
     alive: Counts  # (n + GROUP,)
     uppers: Floats  # (16 · (GROUP + 1),)
-    work: Counts  # (4,): (query, panel) pairs looked at, queries to be looked at again, candidates, lists
+    work: Counts  # (4,): (query, panel) pairs scored, queries that need another search, candidates, lists
 
 
 class Place(NamedTuple):
-    """A Space by pointers, with the sizes of what they point to."""
+    """A Space by pointers, with the sizes of its arrays."""
 
     n: int
     dimensions: int
@@ -142,7 +140,7 @@ class PanelPointers(NamedTuple):
     order: Codes
 
 
-GIVEN_UP, OVERFULL = -1, -2  # counts of queries that a scan does not answer
+GIVEN_UP, OVERFULL = -1, -2  # counts that mark queries without an answer
 
 
 @kernel()
@@ -208,14 +206,14 @@ def find_by_bytes(
 def rank_kept(
     vectors: Any, shape: Any, norms: Any, metric: int, queries: Any, first: int, doors: Any, place: Any, found: Any
 ) -> None:
-    """Fills rows with the best k of what a scan has kept, by exact scores."""
+    """Fills rows with the best k of the kept candidates, by exact scores."""
     lists = Lists(place.starts, place.counts, place.codes, True, place.lowers)
     rank_lists(vectors, norms, metric, shape, queries, place.norms, first, place.n, lists, doors, found)
 
 
 @kernel(inner=True)
 def take_place(space: Any) -> Any:
-    """The pointers and sizes of a Space."""
+    """Returns the pointers and sizes of a Space."""
     return Place(
         len(space.norms), space.scaled.shape[1], space.rotated.shape[1], space.quads.shape[1], space.k,
         space.codes.shape[1], pointer(space.scaled), pointer(space.rotated), pointer(space.quads),
@@ -228,7 +226,7 @@ def take_place(space: Any) -> Any:
 
 @kernel(inner=True)
 def cut_place(place: Any, start: int, n: int) -> Any:
-    """The part of a Place that belongs to n queries from `start` on; what is scaled and rotated is their own."""
+    """Returns the part of a Place that belongs to n queries from `start` on; its scaled and rotated rows start at 0."""
     room = start * place.room
     return Place(
         n, place.dimensions, place.stride, place.width, place.k, place.room, place.scaled, place.rotated,
@@ -242,7 +240,7 @@ def cut_place(place: Any, start: int, n: int) -> Any:
 
 @kernel(inner=True)
 def take_panels(items: Any) -> Any:
-    """The pointers of Panels."""
+    """Returns the pointers of Panels."""
     return PanelPointers(
         len(items.order) // 16, pointer(items.panels), pointer(items.steps), pointer(items.errors),
         pointer(items.lengths), pointer(items.norms), pointer(items.order),
@@ -251,10 +249,10 @@ def take_panels(items: Any) -> Any:
 
 @kernel(inner=True)
 def scale_queries(queries: Any, d: int, metric: int, scale: float, longest: float, place: Any) -> int:
-    """Scales queries by powers of two to a length of at most 1, so that nothing overflows, and sets out their limits.
+    """Scales queries by powers of two to a length of at most 1, which prevents overflow, and sets their first limits.
 
-    A query gets the margin that the rounding of its scores to float32 asks for; one whose scores may leave float32's
-    range, at either end, is given up at once. Returns the first query that is not finite, or -1.
+    A query gets the margin that covers the rounding of its scores to float32. A query whose scores may overflow or
+    underflow float32 is given up at once. Returns the first query that is not finite, or -1.
     """
     distance, n = metric == SQUARED_DISTANCE, place.n
     for i in range(n):
@@ -264,11 +262,11 @@ def scale_queries(queries: Any, d: int, metric: int, scale: float, longest: floa
             return i
         stretch = scale if distance else 1.0
         whole = np.sqrt(norm * stretch * norm * stretch + 1.0) if distance else norm
-        # 2 to the -e, where e is the exponent of the norm, read from its bits: `whole` times it is from 0.5 to 1.
+        # 2 to the power of -e, where e is the norm's exponent, read from its bits: `whole` times it is from 0.5 to 1.
         power = np.int64((2045 << 52) - (np.float64(whole).view(np.int64) & (2047 << 52))).view(np.float64)
         for j in range(d):
             scaled[j] = np.float32(row[j] * (power * stretch))
-        # The largest score there can be, and the unit of the scan's sums in scores.
+        # The largest possible score, and the unit of the scan's sums in scores.
         largest, unit = norm * longest, power * scale
         if metric == COSINE:
             largest, unit = 1.0, norm * power
@@ -277,7 +275,7 @@ def scale_queries(queries: Any, d: int, metric: int, scale: float, longest: floa
             scaled[d] = np.float32(power)
             largest, unit = (norm + longest) * (norm + longest), 0.5 * power * scale * scale
             margin = TINY * unit + NOTHING + CARE * largest * unit
-        # A query that is given up has a limit that nothing reaches.
+        # A query that is given up has a limit that no vector reaches.
         given_up = whole == 0 or not largest < 1e38 or not margin < 0.25
         place.norms[i] = norm
         place.margins[i] = margin
@@ -287,7 +285,7 @@ def scale_queries(queries: Any, d: int, metric: int, scale: float, longest: floa
         place.counts[i] = GIVEN_UP if given_up else 0
         place.starts[i] = i * place.room
         place.dues[i] = place.room - SPARE
-    # A row behind the last query, of zeros: what fills up a group of queries.
+    # A row of zeros after the last query fills up a group of queries.
     place.limits[n] = np.inf
     place.offsets[n] = 0
     for j in range(place.dimensions):
@@ -297,12 +295,12 @@ def scale_queries(queries: Any, d: int, metric: int, scale: float, longest: floa
 
 @kernel(inner=True)
 def rotate_rows(signs: Any, blocks: int, rows: Any, d: int, n: int, rotated: Any, stride: int) -> None:
-    """Fills n rows of `stride` with rows in random directions of their space, each of `blocks` runs of elements alone.
+    """Fills n rows of `stride` with randomly rotated rows; each of `blocks` runs of elements is rotated separately.
 
     A run is multiplied with random signs and goes through the Walsh-Hadamard transform, some times in turn (Ailon,
-    Chazelle 2009: the fast Johnson-Lindenstrauss transform). The transform is of a power of two elements: where the run
-    has more, the first and the last of it in turn. Fewer than 16 elements become 16. Nothing but sums, so that all
-    CPUs have the same bits.
+    Chazelle 2009: the fast Johnson-Lindenstrauss transform). The transform is of a power of two elements: in a longer
+    run it takes the first and the last elements in turn. Fewer than 16 elements become 16. It uses sums only, so that
+    all CPUs get the same bits.
     """
     wide = max(d, 16)
     for i in range(n):
@@ -324,7 +322,7 @@ def rotate_rows(signs: Any, blocks: int, rows: Any, d: int, n: int, rotated: Any
 
 @kernel(inner=True)
 def mix_signs(values: Any, span: int, signs: Any) -> None:
-    """The Walsh-Hadamard transform, in place, of values times signs."""
+    """Applies the Walsh-Hadamard transform to values times signs, in place."""
     for j in range(0, span, 16):
         part = multiply(load(values, j, 16), load(signs, j, 16))
         store(values, j, add_across(add_across(add_across(add_across(part, 1), 2), 4), 8))
@@ -340,10 +338,10 @@ def mix_signs(values: Any, span: int, signs: Any) -> None:
 
 @kernel(inner=True)
 def quantize_queries(levels: int, shift: int, quads: Any, place: Any) -> Any:
-    """Rounds rotated queries to integers within ±levels, and expresses all else in units of each query's step.
+    """Rounds rotated queries to integers within ±levels, and expresses all other numbers in units of each query's step.
 
-    Returns the largest norm and the largest error of any query in its unit, which with the error and the length of a
-    vector bound what the rounding of both may change.
+    Returns the largest norm and the largest error of any query in its unit. With the error and the length of a vector
+    they bound the effect of rounding both.
     """
     largest_norm, largest_error = 0.0, 0.0
     for at in range(4 * (place.n + 1) * place.width):
@@ -367,7 +365,7 @@ def quantize_queries(levels: int, shift: int, quads: Any, place: Any) -> Any:
         place.margins[i] /= step
         largest_norm = max(largest_norm, np.float64(place.reaches[i]))
         largest_error = max(largest_error, (np.sqrt(error) + BLUR) / step)
-    # Of the sum, its float32 form, the product with the step and the bound: roundings of 4 ULP together.
+    # The sum, its float32 form, the product with the step and the bound round by 4 ULP together.
     return largest_norm * UP, (largest_error + 16 * ULP * largest_norm) * UP
 
 
@@ -427,9 +425,9 @@ def scan_block(
 
 @kernel(inner=True)
 def list_alive(norm: float, place: Any) -> int:
-    """Lists the queries that a vector no longer than `norm` may still belong to (Cauchy-Schwarz); returns how many.
+    """Lists the queries whose limit a vector of at most this `norm` may reach (Cauchy-Schwarz); returns their number.
 
-    Behind them the row of zeros, which has no limit to reach, fills the last group.
+    After them, the row of zeros, which has no limit to reach, fills up the last group.
     """
     count = 0
     for row in range(place.n):
@@ -443,7 +441,7 @@ def list_alive(norm: float, place: Any) -> int:
 
 @kernel(inline=True, inner=True)
 def score_one(way: Any, panel: Any, width: int, queries: Any, row: int, step: Any, error: Any, place: Any) -> int:
-    """Upper bounds of the 16 vectors of a panel for one query, stored where one passes; nonzero if so."""
+    """Computes upper bounds of a panel's 16 vectors for one query; stores them and returns nonzero if one passes."""
     query = advance(queries, row * width)
     sum0, sum1 = broadcast_load(place.offsets, row, 16), broadcast_load(place.offsets, place.n, 16)
     sum2, sum3 = sum1, sum1
@@ -463,12 +461,12 @@ def score_one(way: Any, panel: Any, width: int, queries: Any, row: int, step: An
 
 @kernel(inline=True, inner=True)
 def score_group(way: Any, panel: Any, width: int, queries: Any, rows: Any, step: Any, error: Any, place: Any) -> int:
-    """Upper bounds of the 16 vectors of a panel for six queries, stored where one passes; nonzero if so."""
+    """Computes upper bounds of a panel's 16 vectors for six queries; stores them and returns nonzero if one passes."""
     row0, row1, row2, row3, row4, row5 = rows[0], rows[1], rows[2], rows[3], rows[4], rows[5]
     query0, query1, query2 = row0 * width, row1 * width, row2 * width
     query3, query4, query5 = row3 * width, row4 * width, row5 * width
     offsets, limits, uppers = place.offsets, place.limits, place.uppers
-    # The sums of six queries in registers: what is loaded of the panel is used six times.
+    # The sums of six queries in registers: each load from the panel is used six times.
     sum0, sum1 = broadcast_load(offsets, row0, 16), broadcast_load(offsets, row1, 16)
     sum2, sum3 = broadcast_load(offsets, row2, 16), broadcast_load(offsets, row3, 16)
     sum4, sum5 = broadcast_load(offsets, row4, 16), broadcast_load(offsets, row5, 16)
@@ -531,9 +529,9 @@ def keep_passing(size: int, rows: Any, order: Any, first: int, doors: Any, place
 
 @kernel(inner=True)
 def make_way(place: Any, row: int) -> None:
-    """Raises the limit of a query, and settles how many candidates it gets before that is done again.
+    """Raises the limit of a query, and sets the number of candidates before the next time.
 
-    One that keeps more than there is room for is given up: no vector reaches its limit any more.
+    A query that still keeps too many is given up: no vector reaches its limit any more.
     """
     raise_limit(place, row)
     kept = place.counts[row]

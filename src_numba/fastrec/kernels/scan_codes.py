@@ -1,13 +1,13 @@
 """Scans of coded vectors: the best k for each query, from rows of bytes that are never decoded as a whole.
 
 Vectors are decoded a few hundred at a time, into a buffer that stays in the second-level cache while all queries pass
-over it. Bytes with a step of their own are not decoded at all, but multiplied with queries rounded to bytes. Queries
+over it. Bytes with their own step are not decoded, but multiplied with queries that are rounded to bytes. Queries
 lie in panels of 16, so that a register works for 16 of them.
 
 As in `scan`, each approximate score s comes with E ≥ |s - t| for the true t; the k best of s - E give a query's limit,
-what reaches it with s + E is kept, and the exact scores of what was kept decide. Where a row has a coarse and a fine
-level, only the coarse one is scanned. Then E is that of rounding alone, and the k best of `depth` by the coarse level
-are the answer. A vector that the coarse level puts further back is missed.
+vectors whose s + E reaches it are kept, and their exact scores decide. If a row has a coarse and a fine level, only the
+coarse one is scanned. Then E covers rounding alone, and the answer is the k best of `depth` by the coarse level. A
+vector with a worse place by the coarse level is missed.
 """
 
 from typing import Any, NamedTuple
@@ -38,17 +38,17 @@ from fastrec.kernels.simd import (
 )
 from fastrec.kernels.topk import EMPTY, LARGEST, finish_row, is_open, open_doors, sift_down, sum_products
 
-TOO_MANY = -2  # the count of a query that is not answered: its score cannot be bounded, or too much reached its limit
+TOO_MANY = -2  # the count of an unanswered query: its scores have no bound, or too many vectors reached its limit
 
 
 class Queries(NamedTuple):
-    """Queries in panels of 16, the last one filled up with zeros."""
+    """Queries in panels of 16, the last one padded with zeros."""
 
-    panels: Floats | Codes  # (n_panels, width, 16): float32, or int32 that hold four int8 each
-    offsets: Floats | Codes  # (16 · n_panels,) of the same type: what sums begin with
-    steps: Floats  # (16 · n_panels,): what sums are multiplied by
-    exact: Floats  # (n_panels, exact, 16): of the exact dimensions where the others are multiplied as bytes
-    errors: Floats  # (16 · n_panels,): E of a vector of length 1
+    panels: Floats | Codes  # (n_panels, width, 16): float32, or int32 with four int8 in each
+    offsets: Floats | Codes  # (16 · n_panels,) of the same type: start values of sums
+    steps: Floats  # (16 · n_panels,): factors of sums
+    exact: Floats  # (n_panels, exact, 16): the exact dimensions, if the others are multiplied as bytes
+    errors: Floats  # (16 · n_panels,): E for a vector of length 1
 
 
 class Weights(NamedTuple):
@@ -59,9 +59,9 @@ class Weights(NamedTuple):
 
 
 class DecodedChunk(NamedTuple):
-    """The arrays that a scan works in, for as many vectors at a time as `scales` has places."""
+    """The work arrays of a scan; it takes as many vectors at a time as `scales` has places."""
 
-    numbers: Floats  # of each vector all dimensions, or the exact ones
+    numbers: Floats  # all dimensions of each vector, or the exact ones
     scales: Floats
     lanes: Floats  # (32,)
 
@@ -69,16 +69,16 @@ class DecodedChunk(NamedTuple):
 class Kept(NamedTuple):
     """The scores that reached the limits of n queries."""
 
-    limits: Floats  # (16 · n_panels,): -inf to begin with; inf of what is not to be answered, or no query
+    limits: Floats  # (16 · n_panels,): -inf at first; inf for padding and for queries that are not to be answered
     depth: int
-    best: Floats  # (n, 16 + depth rounded up to 16): -inf, and inf in the 16th; behind it the best lower bounds
+    best: Floats  # (n, 16 + depth rounded up to 16): -inf, and inf in the 16th; then the best lower bounds
     bounds: Floats  # (n, room)
     codes: Codes  # (n, room)
     counts: Counts  # (n,)
 
 
 class QueryBlock(NamedTuple):
-    """Queries, weights and what is kept, by pointers."""
+    """Queries, weights and kept candidates, by pointers."""
 
     n: int
     depth: int
@@ -171,7 +171,7 @@ def scan_tables(
                     total += query[start + j] * centroids[at + j]
                 products[part * size + code] = total
             start = stop
-        # A vector is the sum of its centroids, so its product is a sum of those; two sums hide the latency.
+        # A vector is the sum of its centroids, so its product is a sum of their products; two sums hide the latency.
         for i in range(len(coded.rows)):
             own = advance(rows, i * stride)
             codes = advance(own, layout.start)
@@ -220,7 +220,7 @@ def scan_rows(
 
 @kernel(inner=True)
 def offer(score: float, row: int, code: int, first: int, doors: Any, search: Any) -> None:
-    """Adds a vector to the candidates of one query, if it reaches its limit."""
+    """Adds a vector to the candidates of one query if it reaches the query's limit."""
     error = search.errors[row] * search.lengths[code * search.reaching]
     if score + error >= search.limits[row]:
         search.lanes[0] = score + error
@@ -230,7 +230,7 @@ def offer(score: float, row: int, code: int, first: int, doors: Any, search: Any
 
 @kernel(inner=True)
 def take_search(weights: Any, queries: Any, kept: Any, room: Any) -> Any:
-    """The pointers and sizes of a search."""
+    """Returns the pointers and sizes of a search."""
     return QueryBlock(
         len(kept.counts), kept.depth, kept.best.shape[1], kept.codes.shape[1], pointer(queries.panels),
         len(queries.panels), queries.panels.shape[1], pointer(queries.offsets), pointer(queries.steps),
@@ -290,7 +290,7 @@ def score_six(
 
 @kernel(inline=True, inner=True)
 def keep_best(total: Any, scale: float, exact: Any, code: int, first: int, place: int, doors: Any, search: Any) -> None:
-    """Adds a vector to the candidates of those of 16 queries whose limit it reaches."""
+    """Adds a vector to the candidates of the queries, of 16, whose limit it reaches."""
     reach = search.lengths[code * search.reaching]
     error = multiply(load(search.errors, place, 16), broadcast(reach, 16))
     score = multiply(to_float(total), load(search.steps, place, 16))
@@ -307,7 +307,7 @@ def keep_best(total: Any, scale: float, exact: Any, code: int, first: int, place
 
 @kernel(inner=True)
 def add_candidate(bits: int, code: int, first: int, place: int, doors: Any, search: Any) -> None:
-    """Adds a vector to the candidates of the queries whose bits are set, where the filter leaves it to them."""
+    """Adds a vector to the candidates of the queries whose bits are set, if the filter allows it."""
     room = search.room
     while bits:
         lane = trailing_zeros(bits)
@@ -332,7 +332,7 @@ def add_candidate(bits: int, code: int, first: int, place: int, doors: Any, sear
 
 @kernel(inline=True, inner=True)
 def raise_limit(best: Any, depth: int, lower: float) -> float:
-    """Puts a lower bound in its place among the best, which fall; returns the new limit.
+    """Inserts a lower bound among the best, in falling order; returns the new limit.
 
     Each place gets max(itself, min(the one before it, the new one)), sixteen at a time.
     """
@@ -388,7 +388,7 @@ def rank_codes(
             if not nothing:
                 decode_row(advance(rows, code * stride), coded, True, vector)
                 product = sum_products(vector, query, d)
-            # The cosine divides by both norms; what float32 cannot hold stays at its largest number.
+            # The cosine divides by both norms; a score that float32 cannot hold becomes its largest number.
             if len(norms):
                 length = norms[code] * query_norms[i]
                 product = product / length if length > 0 else 0.0

@@ -1,5 +1,5 @@
-"""A scan for a single query. All but the question comes as a table of addresses: to hand over the arrays takes longer
-than the scan.
+"""A scan for a single query. All arrays but the query come as a table of addresses: passing them takes longer than the
+scan.
 """
 
 from typing import Any, NamedTuple
@@ -13,12 +13,12 @@ from fastrec.kernels.topk import Doors, Found
 
 
 class OneScan(NamedTuple):
-    """The arrays and numbers of a search but for its question. Whoever writes the table keeps the arrays alive."""
+    """The arrays and numbers of a search without its query. The writer of the table keeps the arrays alive."""
 
     place: Place  # for one query; in a scan of float32 its `offsets` are float32
     items: PanelPointers
     norms: Doubles  # of the vectors
-    ends: Counts  # (2,): between them lie the codes that are left out
+    ends: Counts  # (2,): the codes between them are left out
     signs: Floats
     blocks: int
     levels: int
@@ -36,10 +36,10 @@ read_scan = table_reader(OneScan)
 def search_one_by_bytes(
     way: Any, table: Any, vectors: Any, query: Any, mask: Any, closed: Any, codes: Any, scores: Any
 ) -> bool:
-    """Fills codes and scores, of shape (k,), as `scan.search_bytes` does; False where that takes another search.
+    """Fills codes and scores, of shape (k,), as `scan.search_bytes` does; returns False if another search is needed.
 
-    `query` is of shape (d,), `table` a OneScan, written. `mask` is 0 where a code may not be chosen, or empty; no code
-    of `closed` is chosen.
+    `query` is of shape (d,), `table` a OneScan, written. `mask` is 0 for codes that may not be chosen, or empty; no
+    code of `closed` is chosen.
     """
     asked = read_scan(table)
     place, own, doors = asked.place, pointer(query), open_one(asked.ends, mask, closed)
@@ -55,7 +55,7 @@ def search_one_by_bytes(
 def search_one_by_floats(
     way: Any, table: Any, vectors: Any, query: Any, mask: Any, closed: Any, codes: Any, scores: Any
 ) -> bool:
-    """The same by a scan in float32, as `scan.search_floats` does it."""
+    """Does the same by a scan in float32, as `scan.search_floats` does."""
     asked = read_scan(table)
     given, items, own = asked.place, asked.items, pointer(query)
     place = Place(
@@ -76,6 +76,6 @@ def search_one_by_floats(
 
 @kernel(inner=True)
 def open_one(ends: Any, mask: Any, closed: Any) -> Any:
-    """The Doors of one query, before which no codes but its own lie."""
+    """Returns the Doors of a single query."""
     ends[0], ends[1] = 0, len(closed)
     return Doors(len(mask) > 0, True, pointer(mask), ends, pointer(closed))

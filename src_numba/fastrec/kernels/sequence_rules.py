@@ -1,4 +1,4 @@
-"""The items that stand near each item in sequences: fading sums over pairs, a row of them at a time, never n × n."""
+"""The items that stand near each item in sequences: fading sums over pairs, a row at a time, never n × n."""
 
 from typing import Any, NamedTuple
 
@@ -7,21 +7,21 @@ from numpy.typing import NDArray
 
 from fastrec.kernels._jit import kernel
 
-# Items with fewer followers than this share of the catalogue list those that they met; of others the whole row is read.
+# An item with fewer followers than this share of the catalogue lists them; otherwise the whole row is read.
 SCANNED = 8
 
 
 class Visits(NamedTuple):
     """The places of the items of sequences, one item after the other."""
 
-    starts: NDArray[np.int64]  # (n_items + 1,): where the visits of each item begin
-    places: NDArray[np.int64]  # (events,): where in the sequences the item stands
-    begins: NDArray[np.int64]  # (events,): where the sequence begins
-    stops: NDArray[np.int64]  # (events,): where it ends
+    starts: NDArray[np.int64]  # (n_items + 1,): the start of each item's visits
+    places: NDArray[np.int64]  # (events,): the item's place in the sequences
+    begins: NDArray[np.int64]  # (events,): the start of the sequence
+    stops: NDArray[np.int64]  # (events,): its end
 
 
 class Follows(NamedTuple):
-    """The rows of a matrix as they are found: codes that rise, and sums; with room for one more."""
+    """The rows of a matrix as they are found: rising codes, and sums; with space for one more."""
 
     lengths: NDArray[np.int64]  # (rows,)
     codes: NDArray[np.int32]
@@ -29,7 +29,7 @@ class Follows(NamedTuple):
 
 
 class Pairs(NamedTuple):
-    """Sums over pairs, by rows of items: codes of others, which rise, and sums, exact and never 0."""
+    """Sums over pairs, by rows of items: rising codes of other items, and sums, exact and never 0."""
 
     indptr: NDArray[np.int64]  # (n_items + 1,)
     codes: NDArray[np.int32]
@@ -38,12 +38,12 @@ class Pairs(NamedTuple):
 
 @kernel()
 def place_visits(starts: Any, items: Any, ends: Any, visits: Visits) -> None:
-    """Fills the visits; `ends` has the place behind the last visit of each item, and is counted down.
+    """Fills the visits; `ends` has the place after the last visit of each item, and is counted down.
 
     Parameters
     ----------
     starts
-        int64, of shape (n + 1,): where each of the sequences begins.
+        int64, of shape (n + 1,): the start of each sequence.
     items
         int32, of shape (events,).
     """
@@ -58,7 +58,7 @@ def place_visits(starts: Any, items: Any, ends: Any, visits: Visits) -> None:
 
 @kernel(inline=True)
 def count_backward(fades: Any) -> int:
-    """The largest distance at which the earlier one of a pair counts something to the later one."""
+    """Returns the largest distance at which the later item of a pair adds to the row of the earlier one."""
     reach = fades.shape[1] - 1
     while reach > 0 and fades[1, reach] == 0:
         reach -= 1
@@ -69,8 +69,8 @@ def count_backward(fades: Any) -> int:
 def sum_follows(
     items: Any, visits: Visits, first: int, last: int, fades: Any, sums: Any, met: Any, found: Follows
 ) -> None:
-    """Fills rows with what all pairs of a visit of i and one of j count: fades[0, distance] where j is the later one,
-    and else fades[1, distance].
+    """Fills rows with the sums of all pairs of a visit of i and one of j: fades[0, distance] if j is the later one,
+    else fades[1, distance].
 
     Rows are those of items i from `first` to `last`, one after the other. The fades are multiples of one small power of
     two, so that their sums in float64 are exact, in whatever order the sequences come.
@@ -78,11 +78,11 @@ def sum_follows(
     Parameters
     ----------
     fades
-        float64, of shape (2, window + 1): what a pair counts at each distance. What is farther counts nothing.
+        float64, of shape (2, window + 1): the weight of a pair at each distance; farther pairs count nothing.
     sums
-        float64, of shape (n_items,): zeros, and left as such.
+        float64, of shape (n_items,): zeros before and after the call.
     met
-        int32, of shape (n_items,): room.
+        int32, of shape (n_items,): work space.
     """
     n_items, window, reach, size = len(sums), fades.shape[1] - 1, count_backward(fades), 0
     for item in range(first, last):
@@ -114,7 +114,7 @@ def sum_follows(
                     sums[items[later]] += fades[0, later - place]
                 for earlier in range(max(visits.begins[visit], place - reach), place):
                     sums[items[earlier]] += fades[1, place - earlier]
-            for code in range(n_items):  # without a branch, which could not be foretold
+            for code in range(n_items):  # without a branch, which could not be predicted
                 sum = sums[code]
                 found.codes[size] = code
                 found.sums[size] = sum
@@ -133,7 +133,7 @@ def weigh_pairs(pairs: Pairs, first: int, last: int, left: Any, right: Any, weig
 
 @kernel()
 def count_merged(pairs: Pairs, others: Pairs, first: int, last: int, lengths: Any) -> None:
-    """Fills how many sums rows `first` to `last` have that are not 0, once those of both are added up."""
+    """Fills the number of sums that are not 0 in rows `first` to `last` of both matrices added up."""
     for row in range(first, last):
         one, end = pairs.indptr[row], pairs.indptr[row + 1]
         other, stop = others.indptr[row], others.indptr[row + 1]
@@ -154,7 +154,7 @@ def merge_pairs(pairs: Pairs, others: Pairs, first: int, last: int, found: Pairs
         other, stop = others.indptr[row], others.indptr[row + 1]
         at = found.indptr[row]
         while other < stop:
-            # What stands before the next of the others is as it was.
+            # Entries before the next one of the other matrix are copied.
             met = others.codes[other]
             while one < end and pairs.codes[one] < met:
                 found.codes[at], found.sums[at] = pairs.codes[one], pairs.sums[one]

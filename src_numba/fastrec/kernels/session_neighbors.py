@@ -1,4 +1,4 @@
-"""Sessions that share late items with a history, and what stands near these items in them."""
+"""Sessions that share late items with a history, and the items near these in them."""
 
 from typing import NamedTuple
 
@@ -10,11 +10,11 @@ from fastrec.kernels.neighbors import least_of_best, pack
 
 
 class Sessions(NamedTuple):
-    """Sessions, the one that was active last first, and in which of them each item stands."""
+    """Sessions, the most recently active first, and the sessions of each item."""
 
-    starts: Counts  # (sessions + 1,): where each of them begins
+    starts: Counts  # (sessions + 1,): the start of each session
     items: Codes  # one session after the other, the oldest item of each first
-    indptr: Counts  # (n_items + 1,): where the visits of each item begin
+    indptr: Counts  # (n_items + 1,): the start of each item's visits
     numbers: Codes  # the session of each visit, ascending for each item
     places: Codes  # the item's place in that session
 
@@ -22,29 +22,29 @@ class Sessions(NamedTuple):
 class Shares(NamedTuple):
     """The weights of events, items and sessions, all above 0."""
 
-    ages: Floats  # an event of a history, by how many events came after it; later ages count nothing
-    sources: Floats  # (n_items,): an item of the history
+    ages: Floats  # of an event of a history, by the number of events after it; higher ages count nothing
+    sources: Floats  # (n_items,): of an item of the history
     sessions: Floats  # (sessions,)
-    after: Floats  # an item of a session, by how many places it stands after the one in common; the first is not read
-    before: Floats  # the same for what stands before it
-    targets: Floats  # (n_items,): an item that is scored
+    after: Floats  # of a session's item, by its distance after the common item; the first is not read
+    before: Floats  # of an item before the common one, likewise
+    targets: Floats  # (n_items,): of a scored item
 
 
 class Room(NamedTuple):
-    """The arrays that a question works in, of shape (sessions,) where nothing else is said."""
+    """The work arrays of a query, of shape (sessions,) unless stated otherwise."""
 
-    sums: Doubles  # zeros, and left as such
-    places: Codes  # of each session that was found, the place of the latest item in common
+    sums: Doubles  # zeros before and after the call
+    places: Codes  # the place of the latest common item in each session found
     found: Codes
     keys: Counts
-    scores: Doubles  # (n_items,): zeros, and left as such
+    scores: Doubles  # (n_items,): zeros before and after the call
 
 
 @kernel()
 def place_visits(starts: Counts, items: Codes, places: Counts, numbers: Codes, spots: Codes) -> None:
     """Fills the session of each visit, and the item's place in it, in the order of the sessions.
 
-    `places` has where the visits of each item begin, and moves on with each of them.
+    `places` has the start of each item's visits, and advances with each visit.
     """
     for session in range(len(starts) - 1):
         for at in range(starts[session], starts[session + 1]):
@@ -58,10 +58,10 @@ def place_visits(starts: Counts, items: Codes, places: Counts, numbers: Codes, s
 def find_sessions(
     history: Codes, start: int, stop: int, sessions: Sessions, shares: Shares, most: int, k: int, room: Room
 ) -> int:
-    """Finds the k sessions most like a history, `history[start:stop]`, the oldest first; returns how many there are.
+    """Finds the k sessions most similar to `history[start:stop]`, whose oldest event is first; returns their number.
 
-    They are the first in `room.found`, with a key each, which has the similarity in its upper half. Of each item the
-    first `most` sessions are looked at. Of equal sessions the first are found.
+    They are the first in `room.found`, with a key each, which has the similarity in its upper half. For each item, the
+    first `most` sessions are read. Among equal sessions the first are found.
     """
     count = 0
     for age in range(min(stop - start, len(shares.ages))):

@@ -1,4 +1,4 @@
-"""Interactions in cells, a block of users by a block of items each: what tasks that share nothing work on."""
+"""Interactions in cells, each a block of users by a block of items: tasks on cells of other blocks share no rows."""
 
 from typing import Any
 

@@ -1,8 +1,8 @@
-"""The factors of users by their histories, the items' being what they are: the same losses, over the user's row alone.
+"""The factors of users from their histories, with fixed items: the same losses, minimised over the user's row alone.
 
-A row begins at its prior, or at zero where `priors`, flat, has one element; the penalty draws it there, and it is
-moved over its history `passes` times, at a rate that falls to zero. Its random numbers depend on nothing but its own
-entries' places, so a row's answer does not hang on the rows beside it.
+A row begins at its prior, or at zero where `priors`, flat, has one element; the penalty draws it there. It makes
+`passes` passes over its history, at a rate that falls to zero. Its random numbers depend only on the places of its own
+entries, so a row's result does not depend on other rows.
 """
 
 from typing import Any
@@ -35,7 +35,7 @@ def fold_pairs(
     out: Any,
     width: Any,
 ) -> None:
-    """BPR's and WARP's: writes the rows from `first` to `last` of `out`, flat; `marks` is of no other's use, all -1."""
+    """Writes rows `first` to `last` of `out`, flat, by BPR or WARP; `marks`, all -1, is used by no other task."""
     size = constant(width)
     rows, biases = items.rows, items.biases
     step, n_pool = min(1, entries.values.shape[0] - 1), pool.shape[0]
@@ -56,7 +56,7 @@ def fold_pairs(
                 number = (turn * (end - begin) + entry - begin) * DRAWS
                 i = np.int64(entries.indices[entry])
                 y = load_row(rows, i * size, width)
-                # As `step_pairs` draws.
+                # The same draws as in `step_pairs`.
                 best = float32(-np.inf)
                 if bounded:
                     best = dot(x, y) + biases[i] - negatives.margin
@@ -70,13 +70,13 @@ def fold_pairs(
                         j = candidate
                         break
                     other = dot(x, load_row(rows, candidate * size, width)) + biases[candidate]
-                    if not other <= best:  # so that NaN is found, and seen in the loss
+                    if not other <= best:  # also true for NaN, which then shows in the loss
                         j, best = candidate, other
                         if not negatives.hardest:
                             break
                 if j < 0:
                     continue
-                # A step along the difference of the two scores, and towards what the penalty draws to.
+                # A step along the difference of the two scores, and towards the prior.
                 difference = subtract_rows(y, load_row(rows, j * size, width))
                 pull = entries.values[entry * step] * negatives.shares[drawn]
                 if not negatives.hinge:
@@ -102,7 +102,7 @@ def fold_labels(
     out: Any,
     width: Any,
 ) -> None:
-    """The logistic loss's, as `fold_pairs`."""
+    """Does as `fold_pairs` for the logistic loss."""
     size = constant(width)
     step, n_pool = min(1, entries.values.shape[0] - 1), pool.shape[0]
     for u in range(first, last):
@@ -119,7 +119,7 @@ def fold_labels(
             for entry in range(begin, end):
                 number = (turn * (end - begin) + entry - begin) * DRAWS
                 value = entries.values[entry * step]
-                # The entry itself is draw -1; a dislike has none beside it.
+                # The entry itself is draw -1; a dislike has no draws.
                 ascent = zero_row(width)
                 for draw in range(-1, labels.draws if value > 0 else 0):
                     j = np.int64(entries.indices[entry])

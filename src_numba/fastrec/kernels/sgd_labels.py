@@ -1,6 +1,6 @@
-"""Steps on single items, taken or not: the logistic loss with sampled negatives, of which skip-gram is a case.
+"""Steps on single items, taken or not: the logistic loss with sampled negatives, as in skip-gram.
 
-    log(1 + exp(-s)) for what was taken, log(1 + exp(s)) for a dislike and for each item drawn     s = x_u·y + b
+    log(1 + exp(-s)) for an item taken, log(1 + exp(s)) for a dislike and for each item drawn     s = x_u·y + b
 
 Mikolov, Sutskever, Chen, Corrado, Dean (2013) for the sampling. `width` and `optimizer` are `Static`.
 """
@@ -21,12 +21,10 @@ ONE = float32(1)
 
 
 class Labels(NamedTuple):
-    """The way in which items that were not taken are found: `draws` of the pool for each that was, those of the
-    user left out.
-    """
+    """The sampling of negatives: `draws` items of the pool for each item taken, without the user's own."""
 
     draws: int
-    weight: np.float32  # of each of them
+    weight: np.float32  # of each negative
     biased: bool  # whether items have biases
 
 
@@ -48,7 +46,7 @@ def step_labels(
 ) -> tuple[float, int]:
     """Steps on the samples from `first` to `last`; returns (the sum of their losses, how many there were).
 
-    A negative weight is a dislike. `marks` as in `step_pairs`; of one element where nothing is left out.
+    A negative weight is a dislike. `marks` is as in `step_pairs`; it has one element if no items are left out.
     """
     size = constant(width)
     rows = items.rows
@@ -61,7 +59,7 @@ def step_labels(
         end = mark_samples(samples, k, last, marks)
         x = load_row(users.rows, np.int64(u) * size, width)
         while k < end:
-            # Rows of a later sample are asked for: its item, those that will be drawn beside it, its user.
+            # Prefetches the rows of a later sample: its item, its negatives, its user.
             if k + AHEAD < last:
                 fetch_row(rows, samples.items[k + AHEAD], width)
                 for draw in range(labels.draws):
@@ -70,7 +68,7 @@ def step_labels(
                     fetch_row(users.rows, samples.users[k + AHEAD], width)
             i = np.int64(samples.items[k])
             value = samples.weights[k * step]
-            # The sample itself is draw -1; a dislike has none beside it. Items move at once, the user in the end.
+            # The sample itself is draw -1; a dislike has no draws. Items move at once, the user at the end.
             ascent = zero_row(width)
             for draw in range(-1, labels.draws if value > 0 else 0):
                 j, amount = i, value

@@ -1,4 +1,4 @@
-"""Steps on the cosines of a user with the items taken and with many others: cosine contrastive loss and softmax.
+"""Steps on the cosines of a user with items taken and with many other items: cosine contrastive loss and softmax.
 
     CCL      1 - s_i + w · mean over j of max(0, s_j - m)         Mao, Zhu, Wang, Dai, Dong, Xiao, He (SimpleX, 2021)
     softmax  -log(exp(s_i/t) / (exp(s_i/t) + sum over j of exp(s_j/t)))                   Wu et al. (2024), sampled
@@ -24,7 +24,7 @@ ONE, TINY, INFINITY = float32(1), float32(1e-30), float32(np.inf)
 
 
 class Contrast(NamedTuple):
-    """The items that a user's items are set against."""
+    """The negatives that a user's items are compared with."""
 
     draws: int
     softmax: bool
@@ -35,14 +35,14 @@ class Contrast(NamedTuple):
 
 @kernel(inline=True, fastmath=FAST)
 def on_sphere(row: Any) -> Any:
-    """The unit vector in a row's direction; NaN where its length is beyond float32, so that it is seen."""
+    """Returns the unit vector in a row's direction; NaN if its length overflows float32, so that the error shows."""
     square = dot(row, row)
     return scale(ONE / np.sqrt(square + TINY) if square < INFINITY else float32(np.nan), row)
 
 
 @kernel(inline=True, fastmath=FAST)
 def along(direction: Any, row: Any) -> Any:
-    """The part of a direction that is tangent to the sphere at a unit row."""
+    """Returns the part of a direction that is tangent to the sphere at a unit row."""
     return add_scaled(direction, -dot(direction, row), row)
 
 
@@ -60,7 +60,7 @@ def draw_negatives(
     pulls: Any,
     width: Any,
 ) -> tuple[int, float]:
-    """Unseen items into `drawn`, with their share of the loss in `pulls`; returns (how many, the sum of the shares)."""
+    """Draws unseen items into `drawn`, with their shares of the loss in `pulls`; returns (number, sum of shares)."""
     size, n_pool, n = constant(width), pool.shape[0], 0
     for draw in range(contrast.draws):
         candidate = pool[random_below(seed, number + draw, n_pool)]
@@ -83,7 +83,7 @@ def draw_negatives(
 
 @kernel(fastmath=FAST, inline=True)
 def weigh_item(score: Any, weight: Any, n: Any, mass: Any, contrast: Any) -> tuple[Any, Any, Any]:
-    """The pull on an item of the user's, its part in the push of the n drawn ones, and its own loss."""
+    """Returns the pull on one of the user's items, its part in the push of the n drawn items, and its own loss."""
     if contrast.softmax:
         own = exp((score - ONE) / contrast.temperature)
         everything = own + float32(mass)
@@ -123,11 +123,11 @@ def step_lists(
     k = first
     while k < last:
         u = samples.users[k]
-        # The samples of one user follow each other; all of them meet the same items drawn beside them.
+        # The samples of one user follow each other; all of them share the same drawn items.
         end = mark_samples(samples, k, last, marks)
         x = load_row(users.rows, np.int64(u) * size, width)
         n, mass = draw_negatives(x, u, pool, marks, contrast, seed, k * contrast.draws, rows, drawn, pulls, width)
-        # The user's items are pulled to the user along the sphere; `push` collects what drives the drawn ones away.
+        # The user's items are pulled to the user along the sphere; `push` collects the push on the drawn ones.
         ascent = zero_row(width)
         push = float32(0)
         while k < end:
@@ -154,7 +154,7 @@ def step_lists(
             ascent = add_scaled(ascent, pull, y)
             side = along(x, y)
             store_row(rows, j * size, on_sphere(move_row(items, j, y, pull, side, item_sizes, optimizer, width)))
-        # The user goes where all of them draw.
+        # The user moves by the sum of all pulls.
         x = on_sphere(move_row(users, u, x, ONE, along(ascent, x), user_sizes, optimizer, width))
         store_row(users.rows, np.int64(u) * size, x)
     return loss, last - first
@@ -179,8 +179,8 @@ def fold_lists(
 ) -> None:
     """Writes the unit rows from `first` to `last` of `out`, flat, by `passes` steps over each whole history.
 
-    A step goes along the sphere, `rate` of the mean gradient of the row's items, falling to zero. `marks` is of no
-    other's use, all -1.
+    A step goes along the sphere, `rate` of the mean gradient of the row's items, falling to zero. `marks`, all -1, is
+    used by no other task.
     """
     size = constant(width)
     step = min(1, entries.values.shape[0] - 1)
@@ -188,7 +188,7 @@ def fold_lists(
         begin, end = entries.indptr[u], entries.indptr[u + 1]
         if begin == end:
             continue
-        # Begun with the mean of the row's items.
+        # It starts from the mean of the row's items.
         x = zero_row(width)
         for entry in range(begin, end):
             marks[entries.indices[entry]] = u
@@ -197,7 +197,7 @@ def fold_lists(
         for turn in range(passes):
             number = turn * contrast.draws
             n, mass = draw_negatives(x, u, pool, marks, contrast, seed, number, rows, drawn, pulls, width)
-            # The pull of the row's items, and what they have the drawn ones push.
+            # The pull of the row's items, and the push of the drawn ones.
             ascent, push, total = zero_row(width), float32(0), float32(0)
             for entry in range(begin, end):
                 weight = entries.values[entry * step]

@@ -17,7 +17,7 @@ from fastrec.kernels.random import random_below
 from fastrec.kernels.row import dot, load_row, store_row, subtract_rows
 from fastrec.kernels.sgd_steps import fetch_row, mark_samples, move_bias, move_row
 
-AHEAD = 6  # samples between asking for rows and reading them
+AHEAD = 6  # samples between prefetching rows and reading them
 DRAWS = 64  # random numbers kept for each sample
 
 float32 = np.float32
@@ -32,13 +32,13 @@ class Samples(NamedTuple):
 
 
 class Negatives(NamedTuple):
-    """The way in which the item that was not taken is found: among at most `draws` of the pool, unseen ones.
+    """The search for a negative: among at most `draws` items of the pool, without the user's own.
 
-    The first of them scoring above s_i - margin; or, with `hardest`, the one with the highest score.
+    It is the first one that scores above s_i - margin; or, with `hardest`, the one with the highest score.
     """
 
     draws: int
-    margin: np.float32  # infinite where any will do
+    margin: np.float32  # infinite if the first one is taken
     hardest: bool
     hinge: bool  # WARP's loss, else BPR's
     shares: Floats  # (draws + 1,): the weight of a sample by the number of unseen items drawn
@@ -62,10 +62,10 @@ def step_pairs(
 ) -> tuple[float, int]:
     """Steps on the samples from `first` to `last`; returns (the sum of their losses, how many there were).
 
-    `pool` holds the items to draw from. `marks`, of shape (n_items,), says whose an item was last, -1 for nobody's; no
-    other task may use those of these items at the same time.
+    `pool` holds the items to draw from. `marks`, of shape (n_items,), holds the last user that marked an item, -1 for
+    none; no other task may use the marks of these items at the same time.
     """
-    # One function, though a long one: with the drawing in a function of its own a step takes a quarter longer.
+    # One function, though a long one: with the draws in their own function, a step takes a quarter longer.
     size = constant(width)
     rows, biases = items.rows, items.biases
     step, n_pool = min(1, samples.weights.shape[0] - 1), pool.shape[0]
@@ -79,7 +79,7 @@ def step_pairs(
         end = mark_samples(samples, k, last, marks)
         x = load_row(users.rows, np.int64(u) * size, width)
         while k < end:
-            # Rows of a later sample are asked for: its item, the first that will be drawn beside it, its user.
+            # Prefetches the rows of a later sample: its item, its first draw, its user.
             if k + AHEAD < last:
                 fetch_row(rows, samples.items[k + AHEAD], width)
                 fetch_row(rows, pool[random_below(seed, (k + AHEAD) * DRAWS, n_pool)], width)
@@ -87,7 +87,7 @@ def step_pairs(
                     fetch_row(users.rows, samples.users[k + AHEAD], width)
             i = np.int64(samples.items[k])
             y = load_row(rows, i * size, width)
-            # The first item drawn that is not the user's, or the first or highest that scores too high.
+            # The first drawn item that is not the user's; or the first, or the highest, that scores too high.
             best = float32(-np.inf)
             if bounded:
                 best = dot(x, y) + biases[i] - negatives.margin
@@ -101,11 +101,11 @@ def step_pairs(
                     j = candidate
                     break
                 other = dot(x, load_row(rows, candidate * size, width)) + biases[candidate]
-                if not other <= best:  # so that NaN is found, and seen in the loss
+                if not other <= best:  # also true for NaN, which then shows in the loss
                     j, best = candidate, other
                     if not negatives.hardest:
                         break
-            # A step along the difference of the two scores; where nothing was found, nothing moves.
+            # A step along the difference of the two scores; if no item was found, nothing moves.
             if j >= 0:
                 z = load_row(rows, j * size, width)
                 weight = samples.weights[k * step] * negatives.shares[drawn]

@@ -1,9 +1,9 @@
-"""Steps on ratings: biased matrix factorization, and SVD++ by what else the user has rated.
+"""Steps on ratings: biased matrix factorization, and SVD++, which adds the user's other rated items.
 
     r ≈ mean + b_u + b_i + (x_u + |N(u)|^(-1/2) · sum over N(u) of z_j)·y_i             Koren (2008)
 
-The sum over N(u), `offsets`, is held still while a step runs; what the ratings ask of it is gathered in `asked`, one
-row for each user, from which the rows z_j move together afterwards. `width` and `optimizer` are `Static`.
+The sum over N(u), `offsets`, is fixed during the steps. Its gradient is gathered in `asked`, one row for each user,
+from which all rows z_j move afterwards. `width` and `optimizer` are `Static`.
 """
 
 from typing import Any
@@ -37,7 +37,7 @@ def step_ratings(
 ) -> tuple[float, int]:
     """Steps on the samples from `first` to `last`; returns (the sum of the squared errors, how many there were).
 
-    `offsets` and `asked` are flat (n_users · width), or of one element where there are none.
+    `offsets` and `asked` are flat (n_users · width), or have one element if there are none.
     """
     size = constant(width)
     rows, aided = items.rows, offsets.shape[0] > 1
@@ -52,12 +52,12 @@ def step_ratings(
             offset = load_row(offsets, place, width)
             wish = load_row(asked, place, width)
         while k < last and samples.users[k] == u:
-            # Rows of a later sample are asked for.
+            # Prefetches the rows of a later sample.
             if k + AHEAD < last:
                 fetch_row(rows, samples.items[k + AHEAD], width)
                 if samples.users[k + AHEAD] != u:
                     fetch_row(users.rows, samples.users[k + AHEAD], width)
-            # Biases and both rows go along the error; an offset is a part of the user that is not learned here.
+            # Biases and both rows move along the error; an offset is a part of the user that is not learned here.
             i = np.int64(samples.items[k])
             y = load_row(rows, i * size, width)
             whole = add_scaled(x, ONE, offset) if aided else x
@@ -102,7 +102,7 @@ def sum_sources(
 def move_rows(
     side: Any, first: Any, last: Any, ascents: Any, penalties: Any, sizes: Any, optimizer: Any, width: Any
 ) -> None:
-    """Moves the rows from `first` to `last` up their ascents, flat, less `penalties`, of shape (n,), times the row."""
+    """Adds their ascents (flat) minus `penalties`, of shape (n,), times the row to the rows `first` to `last`."""
     size = constant(width)
     for row in range(first, last):
         place = np.int64(row) * size
@@ -126,10 +126,10 @@ def fold_ratings(
     out_biases: Any,
     width: Any,
 ) -> None:
-    """Writes the rows from `first` to `last` of `out`, `out_biases` that fit the ratings best, by CG.
+    """Writes the rows `first` to `last` of `out` and `out_biases` that fit the ratings best, by conjugate gradients.
 
     Minimised is the sum of (r - mean - b_u - b_i - (x + offset)·y)² + decay·‖x‖² + bias_decay·b_u² over the row's
-    ratings, until the squared residual is down by `tolerance`.
+    ratings, until the squared residual is at most `tolerance` of the first one.
     """
     size = constant(width)
     rows, aided = items.rows, offsets.shape[0] > 1
@@ -139,7 +139,7 @@ def fold_ratings(
         offset = zero_row(width)
         if aided:
             offset = load_row(offsets, np.int64(u) * size, width)
-        # The right side of the equations, which is the residual of x = 0.
+        # The right side of the equations, equal to the residual at x = 0.
         residual, residual_b = zero_row(width), float32(0)
         for entry in range(begin, end):
             i = np.int64(entries.indices[entry])
@@ -166,7 +166,7 @@ def fold_ratings(
             curvature = dot(direction, image) + direction_b * image_b
             if not curvature > float32(0):
                 break
-            # As far as the error falls along it, and on in a conjugate direction.
+            # The step to the minimum along it, and the next conjugate direction.
             length = norm / curvature
             x = add_scaled(x, length, direction)
             bias += length * direction_b

@@ -1,6 +1,6 @@
 """One step of one row against its gradient: plain SGD, Adagrad, or Adam, and the few operations on rows they need.
 
-Adagrad: Duchi, Hazan, Singer (2011). Adam: Kingma, Ba (2015), in the lazy form: a row's moments move when the row does,
+Adagrad: Duchi, Hazan, Singer (2011). Adam: Kingma, Ba (2015), in its lazy form: a row's moments move only with the row,
 and its bias correction counts the row's own steps.
 """
 
@@ -20,16 +20,16 @@ SGD, ADAGRAD, ADAM = 0, 1, 2
 
 
 class Parameters(NamedTuple):
-    """One side's rows and what its optimizer remembers about them; an array of no use has one element."""
+    """One side's rows and their optimizer's state; an unused array has one element."""
 
     rows: Floats  # flat (n · width)
-    biases: Floats  # (n,), or one for a side without
+    biases: Floats  # (n,), or one for a side without biases
     squares: Floats  # flat (n · width): Adagrad's sums of squares, Adam's second moments
     means: Floats  # flat (n · width): Adam's first moments
     bias_squares: Floats  # (n,)
     bias_means: Floats  # (n,)
     counts: Codes  # (n,): Adam's steps of each row
-    priors: Floats | None  # flat (n · width): what the penalty draws rows to; None: to zero
+    priors: Floats | None  # flat (n · width): the penalty draws rows to them; None: to zero
     bias_priors: Floats | None  # (n,): the same for biases
 
 
@@ -42,7 +42,7 @@ class StepSizes(NamedTuple):
 
 
 def draw_to_prior(side: Any, code: Any, row: Any, share: Any, width: Any) -> Any:
-    """The row, a step or a gradient, plus a share of the row's prior, to which the penalty draws."""
+    """Returns a row, a step or a gradient, plus a share of the row's prior, to which the penalty draws."""
     raise NotImplementedError  # compiled by `_choose_draw_to_prior`
 
 
@@ -60,7 +60,7 @@ def _leave(side: Any, code: Any, row: Any, share: Any, width: Any) -> Any:
 
 
 def add_bias_prior(side: Any, code: Any, ascent: Any, sizes: Any) -> Any:
-    """The same for a bias."""
+    """Does the same for a bias."""
     raise NotImplementedError  # compiled by `_choose_add_bias_prior`
 
 
@@ -78,14 +78,12 @@ def _add_no_bias(side: Any, code: Any, ascent: Any, sizes: Any) -> Any:
 
 
 def _has(side: Any, field: str) -> bool:
-    """Tells whether the type of a side has an array there: decided when compiling, so that it costs nothing
-    where not.
-    """
+    """Tells whether the type of a side has this array: decided when compiling, so that a missing one costs nothing."""
     return not isinstance(side.types[side.fields.index(field)], types.NoneType)
 
 
 def move_row(side: Any, code: Any, row: Any, pull: Any, direction: Any, sizes: Any, optimizer: Any, width: Any) -> Any:
-    """The row after a step up pull·direction and down the penalty's slope; what the optimizer remembers is stored."""
+    """Returns the row after a step up pull·direction and down the penalty's slope; stores the optimizer's state."""
     raise NotImplementedError  # compiled by `_choose_move_row`
 
 
@@ -126,7 +124,7 @@ def _move_adam(
 
 
 def move_bias(side: Any, code: Any, ascent: Any, sizes: Any, optimizer: Any) -> None:
-    """A step of a bias; of Adam before the row's own, whose count it shares."""
+    """Makes a step of a bias; with Adam it comes before the row's step, whose count it shares."""
     raise NotImplementedError  # compiled by `_choose_move_bias`
 
 
@@ -157,7 +155,7 @@ def _move_bias_adam(side: Any, code: Any, ascent: Any, sizes: Any, optimizer: An
 
 @kernel(inline=True)
 def fetch_row(rows: Any, code: Any, width: Any) -> None:
-    """Asks for a row, to be read soon."""
+    """Prefetches a row."""
     place = np.int64(code) * constant(width)
     for f in range(0, constant(width), 16):
         prefetch(rows, place + f)
@@ -165,7 +163,7 @@ def fetch_row(rows: Any, code: Any, width: Any) -> None:
 
 @kernel(inline=True)
 def mark_samples(samples: Any, k: Any, last: Any, marks: Any) -> Any:
-    """Marks the items of one user's samples, which begin with sample k, as that user's; returns where they end."""
+    """Marks the items of one user's samples, from sample k on, as that user's; returns the samples' end."""
     u, end = samples.users[k], k
     while end < last and samples.users[end] == u:
         if marks.shape[0] > 1:

@@ -1,8 +1,8 @@
 """Vectors in registers for kernels: LLVM's generic vector types, so that one source serves AVX-512, AVX2 and NEON.
 
-A vector of 16 float32 is one register on AVX-512, two on AVX2 and four on NEON; LLVM splits what the CPU cannot hold.
-Numbers of lanes are literals. Indices count elements from an array's first one, whatever its shape; arrays must be
-C-contiguous, and nothing is checked.
+A vector of 16 float32 is one register on AVX-512, two on AVX2 and four on NEON; LLVM splits vectors that the CPU cannot
+hold. Numbers of lanes are literals. Indices count elements from an array's first one, whatever its shape; arrays must
+be C-contiguous, and nothing is checked.
 """
 
 from typing import Any
@@ -34,18 +34,18 @@ class VectorModel(models.PrimitiveModel):  # type: ignore[misc]
 
 
 def place_of(ctx: Any, builder: Any, kind: Any, array: Any, index: Any) -> Any:
-    """The pointer to element `index` of an array, or behind a pointer."""
+    """Returns the pointer to element `index` of an array, or after a pointer."""
     data = array if isinstance(kind, types.CPointer) else ctx.make_array(kind)(ctx, builder, array).data
     return builder.gep(data, [index])
 
 
 def _lane_size(ctx: Any, vector: Any) -> int:
-    """Bytes of one lane: all the alignment that an element of an array promises."""
+    """Returns the bytes of one lane: the only alignment that an element of an array guarantees."""
     return int(ctx.get_abi_sizeof(vector.element))
 
 
 def read_floats(builder: Any, place: Any, dtype: Any, lanes: int) -> Any:
-    """Float32 from a pointer to float32, or to uint16 that are the bits of float16."""
+    """Returns float32 from a pointer to float32, or to uint16 with the bits of float16."""
     is_half = dtype == types.uint16
     vector = ir.VectorType(ir.IntType(16) if is_half else ir.FloatType(), lanes)
     value = builder.load(builder.bitcast(place, vector.as_pointer()), align=2 if is_half else 4)
@@ -53,7 +53,7 @@ def read_floats(builder: Any, place: Any, dtype: Any, lanes: int) -> Any:
 
 
 def splat(builder: Any, value: Any, lanes: int) -> Any:
-    """A number in every lane of a vector."""
+    """Returns a number in every lane of a vector."""
     vector = ir.VectorType(value.type, lanes)
     one = builder.insert_element(ir.Constant(vector, ir.Undefined), value, ir.Constant(I32, 0))
     places = ir.Constant(ir.VectorType(I32, lanes), [0] * lanes)
@@ -61,30 +61,30 @@ def splat(builder: Any, value: Any, lanes: int) -> Any:
 
 
 def _suffix(kind: Any) -> str:
-    """The ending of LLVM's name of its function for float32 or float64, or vectors of them."""
+    """Returns the suffix of the name of an LLVM function for float32 or float64, or vectors of them."""
     element = kind.element if isinstance(kind, ir.VectorType) else kind
     lanes = f"v{kind.count}" if isinstance(kind, ir.VectorType) else ""
     return f"{lanes}f{64 if isinstance(element, ir.DoubleType) else 32}"
 
 
 def declare(builder: Any, name: str, result: Any, arguments: list[Any]) -> Any:
-    """The function of LLVM called `name`, declared in the builder's module once."""
+    """Returns LLVM's function `name`, declared once in the builder's module."""
     known = builder.module.globals.get(name)
     return known or ir.Function(builder.module, ir.FunctionType(result, arguments), name)
 
 
 def fuse(builder: Any, a: Any, b: Any, c: Any) -> Any:
-    """a·b + c of numbers or vectors, rounded once where the processor has such an instruction."""
+    """Returns a·b + c of numbers or vectors, rounded once if the processor has such an instruction."""
     return builder.call(declare(builder, f"llvm.fmuladd.{_suffix(a.type)}", a.type, [a.type] * 3), [a, b, c])
 
 
 def root(builder: Any, value: Any) -> Any:
-    """The square root of a number or a vector."""
+    """Returns the square root of a number or a vector."""
     return builder.call(declare(builder, f"llvm.sqrt.{_suffix(value.type)}", value.type, [value.type]), [value])
 
 
 def pick_lanes(builder: Any, value: Any, start: int, lanes: int) -> Any:
-    """Lanes of a vector, from `start` on."""
+    """Returns lanes of a vector, from `start` on."""
     places = ir.Constant(ir.VectorType(I32, lanes), list(range(start, start + lanes)))
     return builder.shuffle_vector(value, ir.Constant(value.type, ir.Undefined), places)
 
@@ -104,10 +104,10 @@ def _load_first(ctx: Any, builder: Any, kind: Vector, array_kind: Any, array: An
 
 @intrinsic  # type: ignore[misc]
 def pointer(context: Any, array: Any) -> Any:
-    """The address of an array's numbers; can be indexed as a flat array, and handed to all that is defined here.
+    """Returns the address of an array's numbers: it can be indexed as a flat array, and passed to all functions here.
 
-    An array that is handed to a function is counted as in use and let go again, by atomic operations that threads
-    contend for. A pointer is not: it is what loops hand on. The array must outlive it.
+    Passing an array to a function increments and decrements its reference count, by atomic operations that threads
+    contend for. Passing a pointer does not, so loops pass pointers. The array must outlive it.
     """
 
     def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -118,7 +118,7 @@ def pointer(context: Any, array: Any) -> Any:
 
 @intrinsic  # type: ignore[misc]
 def pointer_to_bytes(context: Any, array: Any) -> Any:
-    """The address of the numbers of an array, or behind a pointer, as int8."""
+    """Returns the address of the numbers of an array, or that of a pointer, as int8."""
 
     def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
         first = ctx.get_constant(types.intp, 0)
@@ -129,7 +129,7 @@ def pointer_to_bytes(context: Any, array: Any) -> Any:
 
 @intrinsic  # type: ignore[misc]
 def advance(context: Any, place: Any, count: Any) -> Any:
-    """The pointer to what lies `count` numbers further on."""
+    """Returns the pointer moved on by `count` numbers."""
 
     def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
         return builder.gep(args[0], [args[1]])
@@ -139,7 +139,7 @@ def advance(context: Any, place: Any, count: Any) -> Any:
 
 @intrinsic(prefer_literal=True)  # type: ignore[misc]
 def load(context: Any, array: Any, index: Any, lanes: Any) -> Any:
-    """`lanes` consecutive numbers of `array`, from element `index` on."""
+    """Returns `lanes` consecutive numbers of `array`, from element `index` on."""
     kind = Vector(array.dtype, lanes.literal_value)
 
     def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -152,7 +152,7 @@ def load(context: Any, array: Any, index: Any, lanes: Any) -> Any:
 
 @intrinsic(prefer_literal=True)  # type: ignore[misc]
 def load_floats(context: Any, array: Any, index: Any, lanes: Any) -> Any:
-    """`lanes` consecutive numbers as float32: of a float32 array, or of a uint16 array of the bits of float16."""
+    """Returns `lanes` consecutive numbers of a float32 array, or of a uint16 array of float16 bits, as float32."""
     kind = Vector(types.float32, lanes.literal_value)
 
     def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -164,7 +164,7 @@ def load_floats(context: Any, array: Any, index: Any, lanes: Any) -> Any:
 
 @intrinsic(prefer_literal=True)  # type: ignore[misc]
 def load_part(context: Any, array: Any, index: Any, count: Any, lanes: Any) -> Any:
-    """The first `count` of `lanes` consecutive numbers, and 0 in the other lanes, whose memory is not touched."""
+    """Returns the first `count` of `lanes` numbers, and 0 in the other lanes, whose memory is not touched."""
     kind = Vector(array.dtype, lanes.literal_value)
 
     def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -187,7 +187,7 @@ def store(context: Any, array: Any, index: Any, vector: Any) -> Any:
 
 @intrinsic(prefer_literal=True)  # type: ignore[misc]
 def zeros(context: Any, lanes: Any) -> Any:
-    """The float32 0 in every lane."""
+    """Returns the float32 0 in every lane."""
     kind = Vector(types.float32, lanes.literal_value)
 
     def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -198,7 +198,7 @@ def zeros(context: Any, lanes: Any) -> Any:
 
 @intrinsic(prefer_literal=True)  # type: ignore[misc]
 def broadcast(context: Any, value: Any, lanes: Any) -> Any:
-    """The number `value` in every lane."""
+    """Returns the number `value` in every lane."""
     dtype = value.literal_type if isinstance(value, types.Literal) else value
 
     def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -209,7 +209,7 @@ def broadcast(context: Any, value: Any, lanes: Any) -> Any:
 
 @intrinsic(prefer_literal=True)  # type: ignore[misc]
 def broadcast_load(context: Any, array: Any, index: Any, lanes: Any) -> Any:
-    """Element `index` of `array` in every lane."""
+    """Returns element `index` of `array` in every lane."""
 
     def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
         place = place_of(ctx, builder, signature.args[0], args[0], args[1])
@@ -220,7 +220,7 @@ def broadcast_load(context: Any, array: Any, index: Any, lanes: Any) -> Any:
 
 @intrinsic  # type: ignore[misc]
 def multiply_add(context: Any, a: Vector, b: Vector, c: Vector) -> Any:
-    """A · b + c in every lane, rounded once where the CPU has such an instruction."""
+    """Returns a · b + c in every lane, rounded once if the CPU has such an instruction."""
 
     def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
         return fuse(builder, *args)
@@ -230,7 +230,7 @@ def multiply_add(context: Any, a: Vector, b: Vector, c: Vector) -> Any:
 
 @intrinsic  # type: ignore[misc]
 def add(context: Any, a: Vector, b: Vector) -> Any:
-    """A + b in every lane."""
+    """Returns a + b in every lane."""
 
     def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
         return (builder.add if isinstance(a.dtype, types.Integer) else builder.fadd)(*args)
@@ -240,7 +240,7 @@ def add(context: Any, a: Vector, b: Vector) -> Any:
 
 @intrinsic  # type: ignore[misc]
 def subtract(context: Any, a: Vector, b: Vector) -> Any:
-    """A − b in every lane."""
+    """Returns a − b in every lane."""
 
     def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
         return (builder.sub if isinstance(a.dtype, types.Integer) else builder.fsub)(*args)
@@ -250,7 +250,7 @@ def subtract(context: Any, a: Vector, b: Vector) -> Any:
 
 @intrinsic  # type: ignore[misc]
 def multiply(context: Any, a: Vector, b: Vector) -> Any:
-    """A · b in every lane."""
+    """Returns a · b in every lane."""
 
     def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
         return (builder.mul if isinstance(a.dtype, types.Integer) else builder.fmul)(*args)
@@ -260,7 +260,7 @@ def multiply(context: Any, a: Vector, b: Vector) -> Any:
 
 @intrinsic  # type: ignore[misc]
 def divide(context: Any, a: Vector, b: Vector) -> Any:
-    """A / b in every lane."""
+    """Returns a / b in every lane."""
 
     def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
         return builder.fdiv(*args)
@@ -277,19 +277,19 @@ def _choose(comparison: str) -> Any:
 
 @intrinsic  # type: ignore[misc]
 def maximum(context: Any, a: Vector, b: Vector) -> Any:
-    """The larger of a and b in every lane, b where either is NaN."""
+    """Returns the larger of a and b in every lane, b if either is NaN."""
     return a(a, a), _choose(">")
 
 
 @intrinsic  # type: ignore[misc]
 def minimum(context: Any, a: Vector, b: Vector) -> Any:
-    """The smaller of a and b in every lane, b where either is NaN."""
+    """Returns the smaller of a and b in every lane, b if either is NaN."""
     return a(a, a), _choose("<")
 
 
 @intrinsic(prefer_literal=True)  # type: ignore[misc]
 def add_across(context: Any, vector: Any, distance: Any) -> Any:
-    """Sums and differences of lanes i and i + distance, in their places: a step of the Walsh-Hadamard transform."""
+    """Returns sums and differences of lanes i and i + distance: a step of the Walsh-Hadamard transform."""
     lanes, far = vector.lanes, distance.literal_value
 
     def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -304,7 +304,7 @@ def add_across(context: Any, vector: Any, distance: Any) -> Any:
 
 @intrinsic  # type: ignore[misc]
 def keep_reaching(context: Any, a: Vector, limit: Vector, other: Vector) -> Any:
-    """A in lanes where it is at least `limit`, and `other` in the others."""
+    """Returns a in lanes where it is at least `limit`, and `other` in the others."""
 
     def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
         return builder.select(builder.fcmp_ordered(">=", args[0], args[1]), args[0], args[2])
@@ -314,7 +314,7 @@ def keep_reaching(context: Any, a: Vector, limit: Vector, other: Vector) -> Any:
 
 @intrinsic  # type: ignore[misc]
 def widen(context: Any, vector: Vector) -> Any:
-    """float32 lanes as float64; uint16 lanes, taken as the bits of float16, as float32."""
+    """Returns float32 lanes as float64, and uint16 lanes, taken as float16 bits, as float32."""
     wide = types.float64 if vector.dtype == types.float32 else types.float32
 
     def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -327,7 +327,7 @@ def widen(context: Any, vector: Vector) -> Any:
 
 @intrinsic(prefer_literal=True)  # type: ignore[misc]
 def load_double(context: Any, array: Any, index: Any, count: Any, lanes: Any) -> Any:
-    """The first `count` of `lanes` numbers as float64, 0 in the other lanes; uint16 are the bits of float16."""
+    """Returns the first `count` of `lanes` numbers as float64, 0 in the other lanes; uint16 hold float16 bits."""
     kind = Vector(types.float64, lanes.literal_value)
 
     def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -341,7 +341,7 @@ def load_double(context: Any, array: Any, index: Any, count: Any, lanes: Any) ->
 
 @intrinsic  # type: ignore[misc]
 def to_float(context: Any, vector: Vector) -> Any:
-    """int32 lanes as float32; float32 lanes as they are."""
+    """Returns int32 lanes as float32, and float32 lanes unchanged."""
 
     def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
         if vector.dtype == types.float32:
@@ -353,7 +353,7 @@ def to_float(context: Any, vector: Vector) -> Any:
 
 @intrinsic  # type: ignore[misc]
 def to_halves(context: Any, vector: Vector) -> Any:
-    """float32 lanes as the bits of the nearest float16, in uint16 lanes."""
+    """Returns float32 lanes as the bits of the nearest float16, in uint16 lanes."""
 
     def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
         return halves.to_halves(builder, args[0])
@@ -363,7 +363,7 @@ def to_halves(context: Any, vector: Vector) -> Any:
 
 @intrinsic  # type: ignore[misc]
 def round_even(context: Any, vector: Vector) -> Any:
-    """Each lane rounded to an integer, halves to the even one; still float32."""
+    """Rounds each lane to an integer, halves to the even one; the result is still float32."""
 
     def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
         kind = args[0].type
@@ -375,7 +375,7 @@ def round_even(context: Any, vector: Vector) -> Any:
 
 
 def rounded_by_integers(builder: Any, value: Any) -> Any:
-    """Rounds as `round_even`, on any processor: added to 2²³, a smaller number is rounded by the sum."""
+    """Rounds as `round_even`, on any processor: adding 2²³ to a smaller number rounds it."""
     lanes = value.type.count
     ints = ir.VectorType(I32, lanes)
     bits = builder.bitcast(value, ints)
@@ -390,7 +390,7 @@ def rounded_by_integers(builder: Any, value: Any) -> Any:
 
 @intrinsic  # type: ignore[misc]
 def power_of_two(context: Any, vector: Vector) -> Any:
-    """2 to the power of each lane of float32, an integer from -126 to 127."""
+    """Returns 2 to the power of each lane of float32, an integer from -126 to 127."""
 
     def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
         lanes, ints = vector.lanes, ir.VectorType(I32, vector.lanes)
@@ -402,7 +402,7 @@ def power_of_two(context: Any, vector: Vector) -> Any:
 
 @intrinsic  # type: ignore[misc]
 def square_root(context: Any, vector: Vector) -> Any:
-    """The square root of each lane of float32."""
+    """Returns the square root of each lane of float32."""
 
     def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
         return root(builder, args[0])
@@ -412,7 +412,7 @@ def square_root(context: Any, vector: Vector) -> Any:
 
 @intrinsic  # type: ignore[misc]
 def to_bytes(context: Any, vector: Vector) -> Any:
-    """float32 lanes, integers from -128 to 127, as int8."""
+    """Returns float32 lanes, integers from -128 to 127, as int8."""
 
     def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
         wide = builder.fptosi(args[0], ir.VectorType(I32, vector.lanes))
@@ -423,7 +423,7 @@ def to_bytes(context: Any, vector: Vector) -> Any:
 
 @intrinsic  # type: ignore[misc]
 def at_least(context: Any, a: Vector, b: Vector) -> Any:
-    """An int64 whose bit i says whether a ≥ b in lane i (false where either is NaN)."""
+    """Returns an int64 whose bit i says whether a ≥ b in lane i (false where either is NaN)."""
 
     def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
         bits = builder.bitcast(builder.fcmp_ordered(">=", *args), ir.IntType(a.lanes))
@@ -433,7 +433,7 @@ def at_least(context: Any, a: Vector, b: Vector) -> Any:
 
 
 def _reduce(combine: Any) -> Any:
-    """Lanes made one, always in the same order: the upper half onto the lower, until one is left."""
+    """Reduces lanes to one, always in the same order: the upper half onto the lower, until one is left."""
 
     def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
         value, lanes = args[0], signature.args[0].lanes
@@ -458,25 +458,25 @@ def _choose_half(comparison: str) -> Any:
 
 @intrinsic  # type: ignore[misc]
 def reduce_add(context: Any, vector: Vector) -> Any:
-    """The sum of all lanes, always in the same order."""
+    """Returns the sum of all lanes, always in the same order."""
     return vector.dtype(vector), _reduce(_add_halves)
 
 
 @intrinsic  # type: ignore[misc]
 def reduce_maximum(context: Any, vector: Vector) -> Any:
-    """The largest lane."""
+    """Returns the largest lane."""
     return vector.dtype(vector), _reduce(_choose_half(">"))
 
 
 @intrinsic  # type: ignore[misc]
 def reduce_minimum(context: Any, vector: Vector) -> Any:
-    """The smallest lane."""
+    """Returns the smallest lane."""
     return vector.dtype(vector), _reduce(_choose_half("<"))
 
 
 @intrinsic  # type: ignore[misc]
 def trailing_zeros(context: Any, bits: Any) -> Any:
-    """The place of the lowest bit that is set in an int64 other than 0."""
+    """Returns the place of the lowest set bit of an int64 other than 0."""
 
     def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
         return builder.cttz(args[0], ir.Constant(ir.IntType(1), 1))
@@ -486,7 +486,7 @@ def trailing_zeros(context: Any, bits: Any) -> Any:
 
 @intrinsic  # type: ignore[misc]
 def count_ones(context: Any, bits: Any) -> Any:
-    """Counts the bits of an int64 that are set."""
+    """Counts the set bits of an int64."""
 
     def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
         return builder.ctpop(args[0])
@@ -496,7 +496,7 @@ def count_ones(context: Any, bits: Any) -> Any:
 
 @intrinsic  # type: ignore[misc]
 def prefetch(context: Any, array: Any, index: Any) -> Any:
-    """Asks for the cache line of element `index`, to be read soon."""
+    """Prefetches the cache line of element `index`."""
 
     def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
         byte = ir.IntType(8).as_pointer()
@@ -510,7 +510,7 @@ def prefetch(context: Any, array: Any, index: Any) -> Any:
 
 @intrinsic  # type: ignore[misc]
 def above(context: Any, a: Vector, b: Vector) -> Any:
-    """An int64 whose bit i says whether a > b in lane i (false where either is NaN)."""
+    """Returns an int64 whose bit i says whether a > b in lane i (false where either is NaN)."""
 
     def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
         compare = builder.icmp_signed if isinstance(a.dtype, types.Integer) else builder.fcmp_ordered

@@ -1,8 +1,8 @@
 """Non-negative regressions of each item on the others by coordinate descent on a growing set of items.
 
-For item j and the Gramian G, minimised over w ≥ 0 with w_j = 0 is ½ wᵀ(G + l2·I)w - (G_j - l1)ᵀw. The negative
-gradient of item i is g_i = G_ij - l1 - Σ_k G_ik w_k - l2·w_i. With w = 0 outside a set A, w is the solution if it is
-one within A and g_i ≤ 0 outside. No entry of G is below 0, so an item with G_ij ≤ l1 never enters A.
+For item j and the Gramian G, it minimises ½ wᵀ(G + l2·I)w - (G_j - l1)ᵀw over w ≥ 0 with w_j = 0. The negative gradient
+of item i is g_i = G_ij - l1 - Σ_k G_ik w_k - l2·w_i. A vector w that is 0 outside a set A is the solution if it solves
+the problem within A and g_i ≤ 0 outside. No entry of G is below 0, so an item with G_ij ≤ l1 never enters A.
 """
 
 from typing import Any
@@ -12,9 +12,9 @@ import numpy as np
 from fastrec.kernels._jit import FAST, kernel
 from fastrec.kernels.supports import Gramian, count_chosen, gather_system
 
-FIRST = 128  # items that the set has room for in the beginning
-ENTRY = np.float32(0.7)  # items whose gradient is this share of the largest one, or more, enter the set together
-LOOSE = np.float32(0.1)  # the share of that largest gradient to which the problem within the set is solved meanwhile
+FIRST = 128  # places of the set in the beginning
+ENTRY = np.float32(0.7)  # items whose gradient is at least this share of the largest one enter the set together
+LOOSE = np.float32(0.1)  # share of that largest gradient: the tolerance within the set until the last round
 ZERO = np.float32(0)
 
 
@@ -22,7 +22,7 @@ ZERO = np.float32(0)
 def descend(system: Any, size: int, tolerance: float, sweeps: int, weights: Any, gradient: Any) -> None:
     """Minimises ½ wᵀSw - cᵀw over w ≥ 0 for the leading block S of `system`.
 
-    `gradient` is c - Sw, and stays so. It ends when no weight moves the gradient by more than `tolerance`.
+    `gradient` is c - Sw before and after. The descent ends when no weight moves the gradient by more than `tolerance`.
     """
     for _ in range(sweeps):
         largest = ZERO
@@ -44,9 +44,9 @@ def descend(system: Any, size: int, tolerance: float, sweeps: int, weights: Any,
 def choose_entrants(
     candidates: Any, count: int, gradient: Any, tolerance: float, places: Any, members: Any, size: int
 ) -> tuple[int, float]:
-    """Appends the candidates outside the set whose gradient is among the largest, and above the tolerance.
+    """Appends the candidates outside the set whose gradient is among the largest and above the tolerance.
 
-    Returns the new size, and the largest gradient outside the set before.
+    Returns the new size, and the largest gradient that was outside the set before.
     """
     largest = ZERO
     for c in range(count):
@@ -66,7 +66,7 @@ def choose_entrants(
 
 @kernel(inline=True)
 def make_room(system: Any, size: int, wanted: int) -> Any:
-    """The system, or a larger copy of its leading block that has `wanted` rows and more."""
+    """Returns the system, or a larger copy of its leading block with at least `wanted` rows."""
     if wanted <= len(system):
         return system
     room = max(wanted, 2 * len(system))
@@ -79,9 +79,10 @@ def make_room(system: Any, size: int, wanted: int) -> Any:
 def fit_dense(
     gramian: Any, l1: Any, l2: Any, tolerance: Any, sweeps: int, rounds: int, first: int, last: int, weights: Any
 ) -> None:
-    """Fills the weights to items from `first` to `last`, of which each has a row of `weights`, all 0 before.
+    """Fills the weights to items from `first` to `last`; each has a row of `weights`, all 0 before.
 
-    `gramian` is G whole, of shape (n, n). The gradient is met to `tolerance` times the largest one in the beginning.
+    `gramian` is G whole, of shape (n, n). The tolerance of the gradient is `tolerance` times the largest gradient in
+    the beginning.
     """
     n = len(gramian)
     gradient, places = np.empty(n, np.float32), np.full(n, -1, np.int32)
@@ -136,11 +137,11 @@ def fit_on_supports(
 ) -> None:
     """Fills the weights from each item's support to the item, for items from `first` to `last`.
 
-    `supports` has a row of codes for each item, -1 behind them; `weights[j]`, all 0 before, gets theirs. The Gramian's
-    penalties are l2.
+    `supports` has a row of codes for each item, -1 after them; `weights[j]`, all 0 before, gets their weights. The
+    penalties in the Gramian are l2.
     """
     k = supports.shape[1]
-    # The item itself comes behind its support, so that the last row of the system is the right side.
+    # The item itself comes after its support, so that the last row of the system is the right side.
     system, gradient = np.empty((k + 1, k + 1), np.float32), np.empty(k, np.float32)
     places, members = np.full(len(gramian.diagonal), -1, np.int32), np.empty(k + 1, np.int32)
     for item in range(first, last):

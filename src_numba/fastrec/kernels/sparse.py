@@ -1,4 +1,4 @@
-"""Sparse matrices by rows, and turned over: rows of columns from rows, by a counting sort."""
+"""Sparse matrices by rows, and their transposes, by a counting sort."""
 
 from typing import NamedTuple
 
@@ -36,7 +36,7 @@ def place_entries(
 ) -> None:
     """Writes the entries of rows from `first` to `last` to the places that `places` holds for their columns.
 
-    `places`, of shape (columns,), moves on with each entry written. `values` and `placed` may be empty.
+    `places`, of shape (columns,), advances with each entry written. `values` and `placed` may be empty.
     """
     for row in range(first, last):
         for i in range(indptr[row], indptr[row + 1]):

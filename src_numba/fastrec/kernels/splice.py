@@ -1,4 +1,4 @@
-"""Rows of a sparse matrix exchanged for others, or merged with them, in a new matrix: the rest is copied."""
+"""Replaces rows of a sparse matrix by others, or merges them, in a new matrix; all other rows are copied."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from fastrec.kernels._jit import kernel
 from fastrec.kernels.arrays import Codes, Counts
 from fastrec.kernels.sparse import Entries
 
-# What becomes of an entry that both rows have: the old row is left out as a whole, or its entry counts with the new.
+# The rule for an entry that both rows have: the old row is dropped as a whole, or its entry is combined with the new.
 REPLACE, SUM, LAST, MAX = range(4)
 
 
@@ -27,7 +27,7 @@ def count_merged(old: Entries, rows: Codes, new: Entries, lengths: Counts) -> No
 
 @kernel()
 def splice_rows(old: Entries, rows: Codes, new: Entries, policy: int, first: int, last: int, out: Entries) -> bool:
-    """Fills the rows of `out` from `rows[first]`, or the very first, up to `rows[last]`, or the end.
+    """Fills the rows of `out` from `rows[first]`, or the first row, up to `rows[last]`, or the end.
 
     Row `rows[j]` (ascending) is made of that of `old` and of row j of `new`; all others are those of `old`.
     `out.indptr` is filled already. Returns whether all sums are finite.
@@ -56,7 +56,7 @@ def splice_rows(old: Entries, rows: Codes, new: Entries, policy: int, first: int
             at += 1
             a += one <= two
             b += two <= one
-        # What is left of either, and the unchanged rows up to the next changed one.
+        # The rest of both, and the unchanged rows up to the next changed one.
         for i in range(a, a_end):
             out.indices[at + i - a], out.values[at + i - a] = old.indices[i], old.values[i]
         at += a_end - a

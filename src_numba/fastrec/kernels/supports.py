@@ -1,4 +1,4 @@
-"""Small systems of a sparse Gramian: each item's support, gathered and solved."""
+"""Small systems of a sparse Gramian: those of each item's support are gathered and solved."""
 
 from typing import Any, NamedTuple
 
@@ -11,7 +11,7 @@ from fastrec.kernels.sparse import Entries
 
 
 class Gramian(NamedTuple):
-    """A sparse Gramian: its entries below the diagonal by rows, in any order within a row, and what stands on it."""
+    """A sparse Gramian: its entries below the diagonal by rows, in any order within a row, and the diagonal."""
 
     starts: Counts
     codes: Codes
@@ -24,10 +24,10 @@ class Gramian(NamedTuple):
 def choose_supports(
     columns: Entries, strengths: Floats, first: int, last: int, supports: Codes, rights: Floats
 ) -> None:
-    """Fills the supports of columns `first` to `last` of a square matrix, and their values; -1 and 0 behind them.
+    """Fills the supports of columns `first` to `last` of a square matrix, and their values; -1 and 0 after them.
 
-    The first of a support is the item of the column itself. Then come those with the largest value · strength, of equal
-    ones the first, in their order. Values and strengths are above 0.
+    The first of a support is the item of the column itself. Then come the items with the largest value · strength, in
+    their order; among equal ones, the first. Values and strengths are above 0.
     """
     k, most = supports.shape[1] - 1, 0
     for item in range(first, last):
@@ -66,7 +66,7 @@ def count_chosen(chosen: Any) -> int:
 def gather_system(gramian: Gramian, chosen: Any, size: int, places: Any, system: Any) -> None:
     """Fills the leading block of `system` with the Gramian of the first `size` chosen items.
 
-    `places`, all -1, is left so.
+    `places` is all -1 before and after the call.
     """
     starts, codes, values = gramian.starts, gramian.codes, gramian.values
     for a in range(size):
@@ -99,8 +99,9 @@ def multiply_system(system: Any, size: int, vector: Any, product: Any) -> None:
 def solve_system(system: Any, size: int, right: Any, tolerance: float, steps: int, solution: Any, scratch: Any) -> None:
     """Solves system · solution = right by conjugate gradients, preconditioned by the diagonal.
 
-    It ends when the squared residual, in the preconditioner's norm, is down by `tolerance`, or after `steps`; a system
-    that float32 cannot tell from a singular one ends it too. `scratch` is of shape (3, size or more).
+    It ends when the squared residual, in the preconditioner's norm, is at most `tolerance` of the first one, or after
+    `steps`. It also ends if float32 cannot tell the system from a singular one. `scratch` is of shape (3, size or
+    more).
     """
     residual, direction, product = scratch[0], scratch[1], scratch[2]
     rho = np.float32(0)

@@ -1,8 +1,7 @@
 """Products of a symmetric matrix with a sparse one, sixty-four of its columns at a time, so that the cache holds them.
 
-A strip is `STRIP` columns of the symmetric matrix, a row after the other, and no more than one: what the products of a
-strip read lies together. Strips are flat, their rows of `STRIP` numbers; columns beyond the last one are left as they
-are.
+A strip holds `STRIP` columns of the symmetric matrix, row by row, so the numbers that its products read lie together.
+Strips are flat, with rows of `STRIP` numbers; columns after the last one are left unchanged.
 """
 
 import numpy as np
@@ -17,7 +16,7 @@ STRIP = 4 * LANES
 
 @kernel()
 def read_strip(lower: Floats, left: int, strip: Floats) -> None:
-    """Fills a strip with the columns from `left` on of a symmetric matrix, of which the lower triangle is read."""
+    """Fills a strip with the columns from `left` on of a symmetric matrix; only its lower triangle is read."""
     n = len(lower)
     right = min(left + STRIP, n)
     # Above the diagonal: columns of the strip are rows of the triangle, of which sixteen numbers are read at a time.
@@ -26,7 +25,7 @@ def read_strip(lower: Floats, left: int, strip: Floats) -> None:
             row = lower[column]
             for k in range(top, top + LANES):
                 strip[k * STRIP + column - left] = row[k]
-    # The square on the diagonal, and what is below it.
+    # The square on the diagonal, and the rows below it.
     for k in range(left, right):
         for column in range(left, right):
             strip[k * STRIP + column - left] = lower[max(k, column), min(k, column)]

@@ -1,9 +1,9 @@
-"""The abilities of the processor that Numba compiles for: the one place where kernels ask before they emit an
-instruction.
+"""The features of the processor that Numba compiles for. Kernels ask here before they emit a special instruction.
 
-Nearly all that kernels are made of is LLVM's own and runs anywhere: LLVM puts several instructions where the processor
-has not the one. What is named here is the rest: instructions that only some have, and operations that LLVM turns into a
-call of a library that need not be there (float16 without F16C). Whoever emits one asks `has`, and has another way.
+Nearly all operations of kernels are LLVM's own and run anywhere: LLVM replaces an instruction that a processor lacks by
+several others. This module names the exceptions: instructions that only some processors have, and operations that LLVM
+turns into a call of a library that may be missing (float16 without F16C). Code that emits one asks `has` first, and has
+an alternative.
 """
 
 import ctypes
@@ -14,7 +14,7 @@ import llvmlite.binding as llvm
 import numba
 from numba.core.registry import cpu_target
 
-# What each needs, by architecture: sets of LLVM's features, of which one must be there whole. No set: never there.
+# The needs of each, by architecture: sets of LLVM features, of which one must be complete. No set: never available.
 NEEDS: dict[str, dict[str, list[set[str]]]] = {
     "float16": {"x86_64": [{"f16c"}], "aarch64": [set()]},  # converted to float32 and back
     "rounding": {"x86_64": [{"sse4.1"}], "aarch64": [set()]},  # to the nearest integer, as a float32
@@ -24,7 +24,7 @@ NEEDS: dict[str, dict[str, list[set[str]]]] = {
     "neon": {"aarch64": [{"dotprod"}]},
 }
 
-# The names by which systems tell of ARM's dot product: asm/hwcap.h, <sys/sysctl.h> and winnt.h.
+# The names of ARM's dot product in each operating system: asm/hwcap.h, <sys/sysctl.h> and winnt.h.
 LINUX_HWCAP, LINUX_HWCAP_ASIMDDP = 16, 1 << 20
 DARWIN_FEATURE = b"hw.optional.arm.FEAT_DotProd"
 WINDOWS_FEATURE = 43  # PF_ARM_V82_DP_INSTRUCTIONS_AVAILABLE
@@ -37,24 +37,24 @@ def has(what: str) -> bool:
 
 
 def architecture() -> str:
-    """LLVM's name of the architecture: "x86_64", "aarch64" or another."""
+    """Returns LLVM's name of the architecture: "x86_64", "aarch64" or another."""
     name: str = llvm.get_process_triple().split("-")[0]
     return "aarch64" if name == "arm64" else name
 
 
 @functools.cache
 def features() -> frozenset[str]:
-    """LLVM's names of what the processor has beyond its architecture.
+    """Returns LLVM's names of the processor's features beyond its architecture.
 
-    NUMBA_CPU_FEATURES, where it is set, says all of it (and NUMBA_CPU_NAME=generic sets it to nothing); else the host
-    does. ARM's dot product is asked of the system: LLVM's own list lacks it on Linux, and may be empty elsewhere.
+    NUMBA_CPU_FEATURES, if set, names all features (and NUMBA_CPU_NAME=generic means none); else the host's are read.
+    ARM's dot product is read from the operating system: LLVM's list lacks it on Linux, and may be empty elsewhere.
     """
     found: dict[str, bool] = {}
     for feature in cpu_target.target_context.codegen()._get_host_cpu_features().split(","):
         found[feature[1:]] = feature.startswith("+")
     if numba.config.CPU_FEATURES is None and architecture() == "aarch64" and _system_has_dot_product():
         found["dotprod"] = True
-        llvm.initialize_native_asmparser()  # the instruction is written as text, which needs no feature of LLVM's list
+        llvm.initialize_native_asmparser()  # the instruction is written as text, which needs no feature in LLVM's list
     return frozenset(name for name, there in found.items() if there)
 
 

@@ -1,11 +1,11 @@
-"""Delimited text taken apart: the records checked, and columns copied out, numbered or numbers read."""
+"""Parsing of delimited text: records are checked, and columns are copied, numbered, or read as numbers."""
 
 import numpy as np
 
 from fastrec.kernels._jit import kernel
 from fastrec.kernels.arrays import Bytes, Codes, Counts, Doubles, Seeds
 
-# What is wrong with a text, in facts[KIND]; its byte is in facts[PLACE].
+# The kinds of faults of a text, in facts[KIND]; the byte of the fault is in facts[PLACE].
 FINE, RAGGED, QUOTE_INSIDE, AFTER_QUOTE, OPEN_QUOTE, CARRIAGE_RETURN, NUL = range(7)
 # The places in `facts`.
 KIND, PLACE, RECORDS, FIELDS, RECORD_START, RECORD_END, GOT = range(7)
@@ -16,9 +16,7 @@ _FEED, _RETURN = np.uint8(10), np.uint8(13)
 
 @kernel(inner=True)
 def _ends_line(text, at):
-    """The number of bytes that end a line here: 1 for a line feed, 2 for a carriage return and a line feed, else
-    0.
-    """
+    """Returns the length of the line end here: 1 for a line feed, 2 for a carriage return and a line feed, else 0."""
     if text[at] == _FEED:
         return 1
     if text[at] == _RETURN and at + 1 < text.shape[0] and text[at + 1] == _FEED:
@@ -39,9 +37,9 @@ def _delimits(text, at, delimiter):
 
 @kernel(inner=True)
 def _find_end(text, start, delimiter, quote):
-    """Finds the end of a field that begins at `start`, and its fault; `quote` is -1 where there is none."""
+    """Finds the end of a field that begins at `start`, and its fault; `quote` is -1 if there is none."""
     at, size = start, text.shape[0]
-    # In quotes: up to a quote that is not doubled, behind which the field must end.
+    # In quotes: up to a quote that is not doubled, after which the field must end.
     if size > at and text[at] == quote:
         at += 1
         while True:
@@ -86,27 +84,27 @@ def check_records(
     sizes: Counts,
     facts: Counts,
 ) -> None:
-    """Counts records and fields, until something is wrong or `most` records are read.
+    """Counts records and fields, until the first fault or until `most` records are read.
 
     Parameters
     ----------
     text, delimiter
-        Their bytes; `delimiter` of one or more.
+        Their bytes; the delimiter has one or more.
     quote
-        The byte that stands around fields with a delimiter or the end of a line in them, doubled within; -1: none does.
+        The byte around fields that contain a delimiter or a line end; doubled inside a field. -1: no quotes.
     most
-        At most so many records.
+        The largest number of records to read.
     sizes
-        Filled with how many bytes each column has at most, as far as it has places.
+        Filled with the largest number of bytes of each column, as far as it has places.
     facts
-        Of N_FACTS places, filled: what is wrong and at which byte; how many records, and fields in each; where the last
-        record begins and ends, and how many fields it has. Given: how many fields there must be, or 0 for as many as in
+        Of N_FACTS places, filled: the fault and its byte, the number of records and of fields in each, the begin, the
+        end and the number of fields of the last record. Given: the number of fields of a record, or 0 to take that of
         the first record. Empty lines are no records.
     """
     at, size, wanted = 0, text.shape[0], facts[FIELDS]
     n, kind = 0, FINE
     while at < size and n < most:
-        # Empty lines are passed over.
+        # Empty lines are skipped.
         ended = _ends_line(text, at)
         if ended > 0:
             at += ended
@@ -126,7 +124,7 @@ def check_records(
             if at == size or _ends_line(text, at) > 0:
                 break
             at += delimiter.shape[0]
-        # The first record says how many fields all must have.
+        # The first record sets the number of fields of all.
         if wanted == 0:
             wanted = fields
         facts[RECORD_START], facts[RECORD_END], facts[GOT] = start, at, fields
@@ -141,7 +139,7 @@ def check_records(
 
 @kernel(inner=True)
 def _copy_field(text, start, stop, quote, out, at):
-    """Copies a field without the quotes around it and with those in it once; where the next one goes."""
+    """Copies a field without its outer quotes, and with single inner ones; returns the place of the next field."""
     if start < stop and text[start] == quote:
         i = start + 1
         while i < stop - 1:
@@ -165,18 +163,18 @@ def copy_columns(
     ends: Counts,
     offsets: Counts,
 ) -> None:
-    """Copies the fields of some columns of a text that `check_records` found right, one after the other.
+    """Copies the fields of some columns of a text, which `check_records` has accepted, one after the other.
 
     Parameters
     ----------
     slots
-        For each column of the text which of those wanted it is, or -1.
+        The number of each column of the text among the wanted ones, or -1.
     blocks
-        Takes the bytes of all columns wanted, each in a part of its own.
+        Filled with the bytes of all wanted columns, each in its own part.
     ends
-        Where the part of each column wanted begins; moves on to where it ends.
+        The begin of each wanted column's part; replaced by its end.
     offsets
-        Of shape (wanted, records + 1), filled: where each field begins in its column's part.
+        Of shape (wanted, records + 1), filled: the begin of each field in its column's part.
     """
     at, size, row = 0, text.shape[0], 0
     starts = ends.copy()
@@ -205,7 +203,7 @@ def copy_columns(
 
 @kernel()
 def trim_fields(utf8: Bytes, offsets: Counts) -> int:
-    """Takes blanks and tabs from around the fields of a column, in place; the first empty one, or -1."""
+    """Strips blanks and tabs from the fields of a column, in place; returns the first empty field, or -1."""
     at, gap, start = 0, -1, 0
     for row in range(offsets.shape[0] - 1):
         first, last = start, offsets[row + 1]
@@ -225,7 +223,7 @@ def trim_fields(utf8: Bytes, offsets: Counts) -> int:
 
 @kernel()
 def parse_integers(utf8: Bytes, offsets: Counts, numbers: Counts) -> int:
-    """Reads integers that are written plainly: no plus, no zero in front, within int64; the first that is none, or -1.
+    """Reads plain integers: no plus, no leading zero, within int64; returns the first row that is none, or -1.
 
     Fills `numbers` up to that row.
     """
@@ -260,10 +258,11 @@ def parse_decimals(
     first: int,
     numbers: Doubles,
 ) -> int:
-    """Reads decimals from row `first` on where a quotient of two floats is exact; the first row where it is not, or -1.
+    """Reads decimals from row `first` on that a quotient of two floats gives exactly; returns the first other row, or
+    -1.
 
-    Those are digits with at most one point and a sign, whose digits are below 2**53 and whose fraction is no longer
-    than `powers`, the powers of ten from 0 to 22.
+    They have digits, at most one point, and a sign. The digits are below 2**53, and the fraction is no longer than
+    `powers`, the powers of ten from 0 to 22.
     """
     for row in range(first, numbers.shape[0]):
         at, stop = offsets[row], offsets[row + 1]
@@ -300,35 +299,34 @@ def number_fields(
     codes: Codes,
     n: int,
 ) -> tuple[int, int]:
-    """Numbers the distinct fields of a column in the order in which they come, from row `first` on.
+    """Numbers the distinct fields of a column in their order of appearance, from row `first` on.
 
     Parameters
     ----------
     table
-        A power of two of places for numbers, -1 where there is none.
+        The places of a hash table, a power of two: numbers, or -1 if free.
     hashes, examples
-        The hash of each number's field, and the row where it first came, as far as n numbers are given.
+        The hash and the first row of the field of each of the n numbers given so far.
     codes
         Filled with the number of each row's field.
 
     Returns
     -------
     row, n
-        The row at which the table is half full and has to be made larger, or the number of rows; how many numbers are
-        given.
+        The row at which the table is half full and must grow, or the number of rows; and the number of numbers given.
     """
     mask = np.uint64(table.shape[0] - 1)
     for row in range(first, codes.shape[0]):
         if 2 * n >= table.shape[0]:
             return row, n
         start, stop = offsets[row], offsets[row + 1]
-        # FNV-1a of the bytes, its bits mixed once more.
+        # The FNV-1a hash of the bytes, with its bits mixed once more.
         key = np.uint64(14695981039346656037)
         for i in range(start, stop):
             key = (key ^ np.uint64(utf8[i])) * np.uint64(1099511628211)
         key = (key ^ (key >> np.uint64(32))) * np.uint64(0xBF58476D1CE4E5B9)
         key ^= key >> np.uint64(29)
-        # The first free place is a new field; before it, one of the same hash and bytes is a known one.
+        # A known field has the same hash and bytes; the first free place means a new field.
         place = key & mask
         while True:
             code = table[place]

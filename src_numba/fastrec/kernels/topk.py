@@ -1,7 +1,7 @@
 """The best k by exact scores: heaps, float64 products in a fixed order, and the ranking of candidates.
 
-Order is always (score descending, code ascending). A row's best k are kept as a heap with the worst at its root, full
-from the beginning: of EMPTY places, which are worse than all others. Helpers take pointers.
+Order is always (score descending, code ascending). A row's best k are kept as a heap with the worst at its root. It is
+filled with EMPTY places at first, which are worse than all others. Helpers take pointers.
 """
 
 from typing import Any, NamedTuple
@@ -31,13 +31,13 @@ from fastrec.kernels.simd import (
 
 LARGEST = float(np.finfo(np.float32).max)
 EMPTY = 2**31 - 1
-FEW = 64  # candidates that are ranked by comparing each with all
-AHEAD = 3  # candidates whose vectors are fetched before they are scored
+FEW = 64  # up to so many candidates are ranked by comparing each with all others
+AHEAD = 3  # candidates whose vectors are prefetched ahead
 INNER_PRODUCT, COSINE, SQUARED_DISTANCE = 0, 1, 2
 
 
 class Filter(NamedTuple):
-    """The items that queries may choose: arrays, empty where they filter nothing."""
+    """The items that queries may choose: arrays, empty if they filter nothing."""
 
     mask: Bytes  # 0 where no query may choose
     starts: Counts  # query i leaves out codes[starts[i] : starts[i + 1]]
@@ -56,14 +56,14 @@ class Doors(NamedTuple):
 
 @kernel(inner=True)
 def open_doors(filters: Any) -> Any:
-    """The pointers of a Filter."""
+    """Returns the pointers of a Filter."""
     mask, starts, codes = pointer(filters.mask), pointer(filters.starts), pointer(filters.codes)
     return Doors(len(filters.mask) > 0, len(filters.starts) > 0, mask, starts, codes)
 
 
 @kernel(inner=True)
 def is_open(doors: Any, row: int, code: int) -> bool:
-    """Tells whether a filter leaves `code` to the query `row`."""
+    """Tells whether a filter allows `code` for the query `row`."""
     if doors.has_mask and doors.mask[code] == 0:
         return False
     if doors.has_starts:
@@ -116,7 +116,7 @@ def finish_row(scores: Any, codes: Any, k: int) -> None:
 
 @kernel(inner=True)
 def sum_products(a: Any, b: Any, d: int) -> float:
-    """Σ a·b in float64, lane by lane: products of float32 are exact, so the bits are the same on every CPU."""
+    """Returns Σ a·b in float64, lane by lane: products of float32 are exact, so the bits are equal on every CPU."""
     total = broadcast(np.float64(0), 16)
     for j in range(0, d - 15, 16):
         total = multiply_add(load_double(a, j, 16, 16), load_double(b, j, 16, 16), total)
@@ -128,7 +128,7 @@ def sum_products(a: Any, b: Any, d: int) -> float:
 
 @kernel(inner=True)
 def sum_squared_differences(a: Any, b: Any, d: int) -> float:
-    """Σ (a - b)² in float64; each step rounded, never fused, for the same bits on every CPU."""
+    """Returns Σ (a - b)² in float64; each step is rounded, never fused, for equal bits on every CPU."""
     total = broadcast(np.float64(0), 16)
     for j in range(0, d, 16):
         count = min(16, d - j)
@@ -170,10 +170,10 @@ class Lists(NamedTuple):
     """The candidates of queries, by pointers."""
 
     starts: Counts  # query i has those in codes[starts[i] : starts[i] + counts[i]],
-    counts: Counts  # all vectors where counts[i] is -1, and none where it is less
+    counts: Counts  # all vectors if counts[i] is -1, and none if it is less
     codes: Codes
     filtered: bool  # whether the lists have been filtered, and few are ranked side by side
-    scores: Floats  # where they are: to be overwritten, in the same places, and 16 more behind
+    scores: Floats  # work space in the same places, with 16 more at the end
 
 
 class Found(NamedTuple):
@@ -235,7 +235,7 @@ def rank_lists(
             if score > scores[0] or (score == scores[0] and code < codes[0]):
                 sift_down(scores, codes, k, score, code)
             kept += 1
-            # A query of zeros gives all the score 0 under these metrics: the first codes are the best.
+            # A query of zeros scores 0 for all under these metrics: the first codes are the best.
             if everything and kept >= k and norm == 0 and metric != SQUARED_DISTANCE:
                 break
         finish_row(scores, codes, k)
@@ -243,7 +243,7 @@ def rank_lists(
 
 @kernel(inline=True, inner=True)
 def score_exactly(vectors: Any, norms: Any, metric: int, d: int, code: int, query: Any, query_norm: float) -> float:
-    """The score of a vector: summed in float64, rounded to float32; what that cannot hold is its largest number."""
+    """Returns the score of a vector: summed in float64, rounded to float32, and limited to float32's largest number."""
     vector = advance(vectors, np.int64(code) * d)
     if metric == SQUARED_DISTANCE:
         product = -sum_squared_differences(vector, query, d)
@@ -257,7 +257,7 @@ def score_exactly(vectors: Any, norms: Any, metric: int, d: int, code: int, quer
 
 @kernel(inner=True)
 def rank_few(work: Any, listed: Any, count: int, scores: Any, codes: Any, k: int) -> None:
-    """Fills the best k of a few: each goes where it belongs by how many are better, with no branch to mispredict."""
+    """Fills the best k of a few: the number of better ones is the place of each, without a branch to mispredict."""
     for place in range(min(count, k), k):
         scores[place] = -np.inf
         codes[place] = -1
@@ -276,7 +276,7 @@ def rank_few(work: Any, listed: Any, count: int, scores: Any, codes: Any, k: int
 
 @kernel(inline=True, inner=True)
 def fetch_row(vectors: Any, code: int, d: int) -> None:
-    """Asks for a vector that is to be read soon."""
+    """Prefetches a vector."""
     for j in range(0, d, 16):
         prefetch(vectors, np.int64(code) * d + j)
 
@@ -285,7 +285,7 @@ def fetch_row(vectors: Any, code: int, d: int) -> None:
 def select_rows(values: Any, starts: Any, counts: Any, listed: Any, filters: Any, codes: Any, scores: Any) -> None:
     """Fills rows of codes and scores with the best k of each row of float32 values; NaN and -inf are never chosen.
 
-    Row i may choose from listed[starts[i] : starts[i] + counts[i]], or where counts[i] is below 0 from all.
+    Row i may choose from listed[starts[i] : starts[i] + counts[i]], or from all if counts[i] is below 0.
     """
     n, k = values.shape[1], codes.shape[1]
     doors, candidates, all_codes, all_scores = open_doors(filters), pointer(listed), pointer(codes), pointer(scores)
@@ -301,7 +301,7 @@ def select_rows(values: Any, starts: Any, counts: Any, listed: Any, filters: Any
 def select_row(values: Any, mask: Any, ends: Any, closed: Any, codes: Any, scores: Any) -> None:
     """Fills codes and scores, of shape (k,), with the best of `values`, of shape (n,), as `select_rows` does.
 
-    `mask` is 0 where a code may not be chosen, or empty; no code of `closed` is chosen: `ends` is 0 and their number.
+    `mask` is 0 for codes that may not be chosen, or empty; no code of `closed` is chosen: `ends` is 0 and their number.
     """
     doors = Doors(len(mask) > 0, len(closed) > 0, pointer(mask), pointer(ends), pointer(closed))
     found = Found(len(codes), pointer(codes), pointer(scores))
@@ -324,7 +324,7 @@ def select_best(row: Any, everything: bool, candidates: Any, count: int, i: int,
             bits &= bits - 1
             code = np.int32(place) if everything else candidates[place]
             score = row[code]
-            # Codes come in rising order, so one that only equals the worst kept is behind it.
+            # Codes come in rising order, so a code that only equals the worst kept one comes after it.
             if score > heap_scores[0] and is_open(doors, i, code):
                 sift_down(heap_scores, heap_codes, k, score, code)
     finish_row(heap_scores, heap_codes, k)

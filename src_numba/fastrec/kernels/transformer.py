@@ -4,10 +4,9 @@ A block adds twice to the rows x of its sequences, one row for each event, with 
 
     x += dropout(attention(norm(x) A) O),      x += dropout(ReLU(norm(x) F) G)
 
-and what comes out is norm(x). Without blocks, x becomes the mean of the events up to each one, weighed by how long ago
-they were, as one head of attention whose queries and keys are zero. Order is known by the biases of attention alone.
-Widths are padded to a multiple of sixteen; what is beyond a true width stays zero of itself. All arrays are float32 and
-flat.
+and the output is norm(x). Without blocks, x becomes the mean of the events up to each one, weighted by their distance:
+one head of attention whose queries and keys are zero. Only the biases of attention depend on the order. Widths are
+padded to a multiple of sixteen; the padding stays zero by itself. All arrays are float32 and flat.
 """
 
 import math
@@ -30,7 +29,7 @@ class Transformer(NamedTuple):
     """The network as kernels see it.
 
     Each of `blocks` has, from `block · size` on, the matrices A (`width` × 3 `inner`), O (`inner` × `width`), F
-    (`width` × `hidden`) and G (`hidden` × `width`), and at `biases` behind them those of its heads. `transposed` has
+    (`width` × `hidden`) and G (`hidden` × `width`), and at `biases` after them those of its heads. `transposed` has
     the matrices transposed, at the same places. `factors` is the width without padding.
     """
 
@@ -46,23 +45,23 @@ class Transformer(NamedTuple):
 
 
 class Passing(NamedTuple):
-    """The values that a pass through the network leaves for the way back: buffers of one thread."""
+    """The values that a forward pass keeps for the backward pass: buffers of one thread."""
 
     x: Floats
-    normal: Floats  # what goes into each layer, and what comes out: 2 · blocks + 1 times the rows
+    normal: Floats  # the inputs of each layer, and the output: 2 · blocks + 1 times the rows
     scales: Floats  # 1 / √(mean x² + ε) of each of these rows
     mixed: Floats  # queries, keys and values of each block
     shares: Floats  # p of each block
-    heard: Floats  # what comes out of the heads of each block
+    heard: Floats  # the outputs of the heads of each block
     hidden: Floats
-    change: Floats  # as wide as anything: what a layer adds, or derivatives
+    change: Floats  # as wide as the widest rows: the output that a layer adds, or derivatives
     other: Floats
     scratch: Scratch
 
 
 @kernel(inline=True)
 def heads_inner(net: Transformer) -> int:
-    """The width of all heads."""
+    """Returns the width of all heads together."""
     return net.shape.heads * net.shape.width
 
 
@@ -91,7 +90,7 @@ def unnormalize(
 
 @kernel(fastmath=FAST, inner=True)
 def add_dropped(x: Floats, change: Floats, n: int, dropout: np.float32, seed: np.uint32) -> None:
-    """Adds `change` to x, some of its numbers left out at random and the others grown."""
+    """Adds `change` to x, after dropout: some numbers are left out at random, and the others grow."""
     if dropout == np.float32(0.0):
         for i in range(n):
             x[i] += change[i]
@@ -103,7 +102,7 @@ def add_dropped(x: Floats, change: Floats, n: int, dropout: np.float32, seed: np
 
 @kernel(fastmath=FAST, inner=True)
 def drop(x: Floats, n: int, dropout: np.float32, seed: np.uint32, out: Floats) -> None:
-    """Writes x to `out`, the same numbers left out and the others grown; `out` may be x."""
+    """Writes x to `out` with the same dropout; `out` may be x."""
     if dropout == np.float32(0.0):
         for i in range(n):
             out[i] = x[i]
@@ -115,7 +114,7 @@ def drop(x: Floats, n: int, dropout: np.float32, seed: np.uint32, out: Floats) -
 
 @kernel(inline=True)
 def layer_seed(seed: np.uint64, layer: int) -> np.uint32:
-    """The seed of what a layer drops."""
+    """Returns the seed of a layer's dropout."""
     return np.uint32(random_bits(seed, layer) >> np.uint64(32))
 
 
@@ -139,7 +138,7 @@ def multiply_rows(
 @kernel(inline=True)
 def _rectify(x: Floats, at: int, n: int) -> None:
     for i in range(at, at + n, LANES):
-        store(x, i, maximum(zeros(16), load(x, i, 16)))  # NaN stays
+        store(x, i, maximum(zeros(16), load(x, i, 16)))  # NaN stays NaN
 
 
 @kernel(inline=True)
@@ -151,7 +150,7 @@ def _unrectify(errors: Floats, n: int, after: Floats, at: int) -> None:
 
 @kernel(inner=True)
 def attend_all(net: Transformer, block: int, starts: Counts, first: int, last: int, work: Passing, rows: int) -> None:
-    """Attention of a block within the sequences from `first` to `last`."""
+    """Computes the attention of a block within the sequences from `first` to `last`."""
     inner, place = heads_inner(net), block * (len(work.shares) // max(1, net.blocks))
     bias = block * net.size + net.biases
     for sequence in range(first, last):
@@ -167,7 +166,7 @@ def attend_all(net: Transformer, block: int, starts: Counts, first: int, last: i
 def unattend_all(
     net: Transformer, block: int, starts: Counts, first: int, last: int, work: Passing, rows: int, slopes: Floats
 ) -> None:
-    """From derivatives in `work.other` by what came out to those by queries, keys and values, in `work.change`."""
+    """Turns derivatives by the outputs, in `work.other`, into those by queries, keys and values, in `work.change`."""
     inner, place = heads_inner(net), block * (len(work.shares) // max(1, net.blocks))
     bias = block * net.size + net.biases
     mixed = work.mixed[3 * inner * rows * block :]
@@ -182,7 +181,7 @@ def unattend_all(
 
 @kernel(inner=True)
 def mean_forward(net: Transformer, starts: Counts, first: int, last: int, work: Passing) -> None:
-    """The weighted means of the events up to each one, in place of the rows of x."""
+    """Replaces the rows of x by the weighted means of the events up to each one."""
     rows, width = starts[last] - starts[first], net.width
     for row in range(rows):
         clear(work.mixed, 3 * width * row, 2 * width)
@@ -194,7 +193,7 @@ def mean_forward(net: Transformer, starts: Counts, first: int, last: int, work: 
 
 @kernel(inner=True)
 def mean_backward(net: Transformer, starts: Counts, first: int, last: int, work: Passing, slopes: Floats) -> None:
-    """The derivatives by the events, in place of those by their means in `work.x`."""
+    """Replaces the derivatives by the means in `work.x` by those by the events."""
     rows, width = starts[last] - starts[first], net.width
     for i in range(rows * width):
         work.other[i] = work.x[i]
@@ -207,9 +206,9 @@ def mean_backward(net: Transformer, starts: Counts, first: int, last: int, work:
 def pass_forward(
     net: Transformer, starts: Counts, first: int, last: int, dropout: np.float32, seed: np.uint64, work: Passing
 ) -> None:
-    """Rows of x, one for each event of the sequences, through all blocks; what comes out is the last of `normal`."""
+    """Runs the rows of x, one for each event, through all blocks; the output is the last of `normal`."""
     rows, width, inner = starts[last] - starts[first], net.width, heads_inner(net)
-    n, begin = rows * width, np.int64(0)  # no literal, for which kernels would be compiled anew
+    n, begin = rows * width, np.int64(0)  # not a literal, for which kernels would be compiled again
     if net.blocks == 0:
         mean_forward(net, starts, first, last, work)
     for block in range(net.blocks):

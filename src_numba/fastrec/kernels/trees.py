@@ -1,4 +1,4 @@
-"""Sums over boosted trees: each leads a row of numbers, one comparison after the other, to the value of a leaf."""
+"""Sums over boosted trees: each leads a row of numbers by comparisons to the value of a leaf."""
 
 from typing import Any, NamedTuple
 
@@ -10,18 +10,18 @@ from fastrec.kernels.simd import trailing_zeros
 
 
 class Trees(NamedTuple):
-    """The nodes of all trees, tree by tree, from the root down; the right child stands behind the left one.
+    """The nodes of all trees, tree by tree, from the root down; the right child follows the left one.
 
     A leaf is its own left child, and every number goes left there.
     """
 
     starts: NDArray[np.int64]  # (n_trees,): the root of each tree
-    depths: NDArray[np.int32]  # (n_trees,): comparisons on the longest way
+    depths: NDArray[np.int32]  # (n_trees,): comparisons on the longest path
     features: NDArray[np.int32]  # (nodes,): the column that is compared
-    thresholds: NDArray[np.float64]  # (nodes,): what is not above goes left
+    thresholds: NDArray[np.float64]  # (nodes,): numbers not above it go left
     missing_left: NDArray[np.uint8]  # (nodes,): whether NaN goes left
     lefts: NDArray[np.int32]  # (nodes,): the left child
-    values: NDArray[np.float64]  # (nodes,): of a leaf, what it adds; else the mean of the leaves below
+    values: NDArray[np.float64]  # (nodes,): a leaf's addend; else the mean of the leaves below
 
 
 class Splits(NamedTuple):
@@ -75,14 +75,14 @@ def sum_exit_leaves(splits: Splits, columns: Any, open_leaves: Any, scores: Any)
 
 @kernel()
 def sum_leaves(trees: Trees, columns: Any, nodes: Any, scores: Any) -> None:
-    """Adds to the scores the values of the leaves that each row comes to, in the order of the trees.
+    """Adds the values of the leaves that each row reaches to the scores, in the order of the trees.
 
     Parameters
     ----------
     columns
         float32, of shape (features, n): the numbers of the rows.
     nodes
-        int32: room for as many rows as go down a tree side by side.
+        int32: work space for the rows that go down a tree together.
     scores
         float64, of shape (n,).
     """
@@ -91,7 +91,7 @@ def sum_leaves(trees: Trees, columns: Any, nodes: Any, scores: Any) -> None:
         for tree in range(len(trees.starts)):
             for row in range(count):
                 nodes[row] = trees.starts[tree]
-            # All go down one step at a time, without a branch; who is at a leaf stays there.
+            # All rows go down one step at a time, without a branch; a row at a leaf stays there.
             for _ in range(trees.depths[tree]):
                 for row in range(count):
                     node = nodes[row]
@@ -104,7 +104,7 @@ def sum_leaves(trees: Trees, columns: Any, nodes: Any, scores: Any) -> None:
 
 @kernel()
 def trace_leaves(trees: Trees, row: Any, parts: Any) -> None:
-    """Adds to the part of each feature what the steps that it decided changed in the value of the node.
+    """Adds the changes of the node's value, in the steps that a feature decided, to the part of that feature.
 
     Parameters
     ----------

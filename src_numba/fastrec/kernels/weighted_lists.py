@@ -1,4 +1,4 @@
-"""The best of the sums of rows of sparse weights, of which only the columns that are met are looked at."""
+"""The best sums of rows of sparse weights; only columns that occur in these rows are read."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from fastrec.kernels.simd import pointer, prefetch
 from fastrec.kernels.sparse import Entries
 from fastrec.kernels.topk import EMPTY, finish_row, is_open, open_doors, sift_down
 
-AHEAD, LINES = 2, 4  # rows of weights that are asked for before they are read, and how many cache lines of each
+AHEAD, LINES = 2, 4  # rows of weights that are prefetched ahead, and the number of cache lines of each
 UNANSWERED = -1
 
 
@@ -36,7 +36,7 @@ def list_best(
         own_codes[:] = EMPTY
         own_scores[:] = -np.inf
         count = add_touched(row, rows, weights, flat, touched)
-        # Sums are read, and are zeros again.
+        # Sums are read, and set to zero again.
         for t in range(abs(count)):
             column = touched[t]
             score = flat[column]
@@ -52,9 +52,9 @@ def list_best(
 
 @kernel(inner=True)
 def add_touched(row: int, rows: Entries, weights: Entries, sums: Any, touched: Any) -> int:
-    """Adds up a row's sums, and lists the columns of those that were 0: without a branch, that could not be foretold.
+    """Adds up a row's sums, and lists the columns whose sum was 0: without a branch, which could not be predicted.
 
-    Returns how many are listed; less than 0 where there is no room for all, and not all is added up.
+    Returns the number of listed columns; below 0 if there are too few places, when only a part is added up.
     """
     row_step, step, count = min(1, len(rows.values) - 1), min(1, len(weights.values) - 1), 0
     end = rows.indptr[row + 1]
@@ -64,7 +64,7 @@ def add_touched(row: int, rows: Entries, weights: Entries, sums: Any, touched: A
             prefetch(weights.indices, ahead + line)
             prefetch(weights.values, ahead + line)
         value = rows.values[p * row_step]
-        if value == 0:  # of events that have faded
+        if value == 0:  # value of a faded event
             continue
         start, stop = weights.indptr[rows.indices[p]], weights.indptr[rows.indices[p] + 1]
         if count + stop - start > len(touched):
