@@ -362,7 +362,7 @@ def sparse(folder: Folder, repeats: int) -> Iterator[Record]:
         report = fr.evaluate(model.fit(train), hidden, METRICS)
         found = report.estimate("recall@10")
         means = {metric: report.mean(metric) for metric in METRICS}
-        yield {"model": repr(model), **means, "± recall@10": (found.high - found.low) / 2}
+        yield {"model": " ".join(repr(model).split()), **means, "± recall@10": (found.high - found.low) / 2}
 
 
 def sparse_out(folder: Folder, repeats: int) -> Iterator[Record]:

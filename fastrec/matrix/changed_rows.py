@@ -15,20 +15,43 @@ from fastrec.matrix.sequences import Order
 POLICIES = {"sum": SUM, "last": LAST, "max": MAX}
 
 
+class PackedRow(NamedTuple):
+    """A `History` in one read-only array, of shape (3, n), of which the first `size` places are filled.
+
+    It is of int32, and has the bits of the values.
+    """
+
+    arrays: NDArray[np.int32]
+    size: int
+
+    @classmethod
+    def of(cls, row: History) -> "PackedRow":
+        """A copy of a row."""
+        arrays = np.empty((3, len(row.codes)), np.int32)
+        arrays[0], arrays[1], arrays[2] = row.codes, row.values.view(np.int32), row.order
+        arrays.flags.writeable = False
+        return cls(arrays, len(row.codes))
+
+    def history(self) -> History:
+        """The row as views."""
+        arrays, size = self
+        return History(arrays[0, :size], arrays[1, :size].view(np.float32), arrays[2, :size])
+
+
 class Appended(NamedTuple):
     """A history with events appended.
 
     Parameters
     ----------
     row
-        The history.
+        The history, as `ChangedRows` keeps it.
     before, after
         The items with nonzero values, the oldest first, without the events and with them.
     gained
         int64, for each event: 1 if its item is in `after` alone, -1 if it is in `before` alone, otherwise 0.
     """
 
-    row: History
+    row: PackedRow
     before: Codes
     after: Codes
     gained: NDArray[np.int64]
@@ -50,12 +73,12 @@ class ChangedRows:
 
     def __init__(self, matrix: CodeMatrix, order: Order) -> None:
         self._matrix, self._order = matrix, order
-        self._rows: dict[int, History] = {}
+        self._rows: dict[int, PackedRow] = {}
 
     def row(self, number: int) -> History:
         """The present row; an empty one after the last."""
         found = self._rows.get(number)
-        return row_of(self._matrix, self._order, number) if found is None else found
+        return row_of(self._matrix, self._order, number) if found is None else found.history()
 
     def with_events(self, number: int, codes: Codes, values: Floats, policy: str) -> "Appended":
         """Returns a row with events appended, the oldest first, each of another item; their arrays are read-only.
@@ -65,27 +88,24 @@ class ChangedRows:
         ValueError
             If a sum is beyond float32.
         """
-        old = self.row(number)
-        most = len(old.codes) + len(codes)
-        found = History(np.empty(most, np.int32), np.empty(most, np.float32), np.empty(most, np.int32))
-        room, before, after = np.empty((3, most), np.int32)
+        row = self._rows.get(number) or PackedRow.of(row_of(self._matrix, self._order, number))
+        most = row.size + len(codes)
+        found, lists = np.empty((3, most), np.int32), np.empty((3, most), np.int32)
         gained = np.empty(len(codes), np.int64)
-        size, had, has, finite = append_events(old, codes, values, POLICIES[policy], found, room, before, after, gained)
+        size, had, has, finite = append_events(*row, codes, values, POLICIES[policy], found, lists, gained)
         if not finite:
             raise ValueError('the values of a repeated pair add up to more than float32 holds: use duplicates="max"')
-        row = History(found.codes[:size], found.values[:size], found.order[:size])
-        for part in row:
-            part.flags.writeable = False
-        return Appended(row, before[:had], after[:has], gained)
+        found.flags.writeable = False
+        return Appended(PackedRow(found, size), lists[0, :had], lists[1, :has], gained)
 
-    def put(self, number: int, row: History) -> None:
+    def put(self, number: int, row: PackedRow) -> None:
         """Replaces a row, or adds one after the last."""
         self._rows[number] = row
 
     def join(self, n_rows: int) -> tuple[CodeMatrix, Order]:
         """The whole matrix, with so many rows, and its order."""
         numbers = np.array(sorted(self._rows), np.int64)
-        rows = [self._rows[number] for number in numbers.tolist()]
+        rows = [self._rows[number].history() for number in numbers.tolist()]
         before = self._matrix
         lengths = np.zeros(n_rows, np.int64)
         lengths[: before.shape[0]] = np.diff(before.indptr)

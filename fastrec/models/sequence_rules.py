@@ -212,7 +212,7 @@ class SequenceRules(ItemWeights):
                 if self._growing is not growing:  # another thread has just read the whole
                     continue
                 growing.take(self._read_events(X, coded), policy)
-                self.users_, self.item_counts_ = coded.vocabulary, growing.item_counts
+                self.users_ = coded.vocabulary
                 self.clear_derived()
             if growing.pairs.is_large:
                 self.settle()
@@ -278,12 +278,28 @@ class SequenceRules(ItemWeights):
             weights = weigh(pairs, growing.powers.left, growing.powers.right, effective_jobs(self.n_jobs))
             self._derived.get(_sums_key(*growing.key[:3]), lambda: pairs)
             self.seen_, self.order_, self.weights_ = seen, order, weights
+            self.item_counts_ = growing.item_counts
             freeze(self)
             del self._growing
 
     def __getstate__(self) -> Any:
         self.settle()  # only one object takes in events in place
         return super().__getstate__()
+
+    @property
+    def item_counts_(self) -> NDArray[np.int64]:
+        """The users of each item, of shape (n_items,): with the events that were taken in place."""
+        growing = self._growing
+        if growing is not None:
+            return growing.item_counts
+        if "item_counts_" not in vars(self):
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute 'item_counts_'")
+        counts: NDArray[np.int64] = vars(self)["item_counts_"]
+        return counts
+
+    @item_counts_.setter
+    def item_counts_(self, counts: NDArray[np.int64]) -> None:
+        self.__dict__["item_counts_"] = counts
 
     @property
     def has_users(self) -> bool:

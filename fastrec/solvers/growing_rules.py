@@ -48,7 +48,9 @@ class GrowingRules:
         key: tuple[int, float, float, tuple[float, float]],
     ) -> None:
         self.lock, self.key = threading.RLock(), key
-        self.histories, self.pairs, self.item_counts = histories, pairs, counts
+        self.histories, self.pairs = histories, pairs
+        self._counts = counts.copy()
+        self._shown: NDArray[np.int64] | None = counts
         self.total, self._highest = int(counts.sum()), int(counts.max(initial=0))
         self.powers = self._make_powers()
 
@@ -69,16 +71,23 @@ class GrowingRules:
                 self.powers = self._make_powers()
             self.pairs.change(appended.before, appended.after)
             self.histories.put(new.user, appended.row)
-            counts = self.item_counts.copy()  # readers may hold the earlier ones
-            self.total += count_gained(new.items, appended.gained, counts, self.powers)
-            self.item_counts = readonly(counts)
+            self._shown = None
+            self.total += count_gained(new.items, appended.gained, self._counts, self.powers)
+
+    @property
+    def item_counts(self) -> NDArray[np.int64]:
+        """The users of each item as they are now: a read-only array, which later events do not change."""
+        with self.lock:
+            if self._shown is None:
+                self._shown = readonly(self._counts.copy())
+            return self._shown
 
     def _make_powers(self) -> Powers:
         """Makes the powers of all items, and of the counts that they may reach."""
         users = 2 * self._highest + 1000
         of_items, of_numbers = (
             [np.asarray((counts + 1.0) ** -exponent) for exponent in self.key[3]]
-            for counts in (self.item_counts, np.arange(users))
+            for counts in (self._counts, np.arange(users))
         )
         return Powers(*of_items, *of_numbers)
 

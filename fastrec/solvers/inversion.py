@@ -183,7 +183,7 @@ def _solve_lower(A: Floats, tiles: list[slice], right: Floats, room: Floats) -> 
     """
     half = len(tiles) // 2
     if not half:
-        return _multiply_tile(A[tiles[0], tiles[0]], right[tiles[0]], room)
+        return _multiply_triangle(A[tiles[0], tiles[0]], right[tiles[0]], room, lower=True)
     upper, lower = slice(tiles[0].start, tiles[half].start), slice(tiles[half].start, tiles[-1].stop)
     _solve_lower(A, tiles[:half], right, room)
     right[lower] -= np.matmul(A[lower, upper], right[upper], out=room[: lower.stop - lower.start])
@@ -194,12 +194,19 @@ def _solve_upper(A: Floats, tiles: list[slice], right: Floats, room: Floats) -> 
     """Solves Lᵀ X = Y in the rows of some tiles, with X in the place of Y."""
     half = len(tiles) // 2
     if not half:
-        return _multiply_tile(A[tiles[0], tiles[0]].T, right[tiles[0]], room)
+        return _multiply_triangle(A[tiles[0], tiles[0]].T, right[tiles[0]], room, lower=False)
     upper, lower = slice(tiles[0].start, tiles[half].start), slice(tiles[half].start, tiles[-1].stop)
     _solve_upper(A, tiles[half:], right, room)
     right[upper] -= np.matmul(A[lower, upper].T, right[lower], out=room[: upper.stop - upper.start])
     _solve_upper(A, tiles[:half], right, room)
 
 
-def _multiply_tile(inverse: Floats, rows: Floats, room: Floats) -> None:
-    rows[:] = np.matmul(inverse, rows, out=room[: len(rows)])
+def _multiply_triangle(triangle: Floats, rows: Floats, room: Floats, *, lower: bool) -> None:
+    """A triangle times rows, in the place of these: first the half that reads all of them, then the one that reads
+    its own.
+    """
+    half = len(rows) // 2
+    first, second = slice(half), slice(half, None)
+    wide, narrow = (second, first) if lower else (first, second)
+    for part, read in ((wide, slice(None)), (narrow, narrow)):
+        rows[part] = np.matmul(triangle[part, read], rows[read], out=room[: len(rows[part])])

@@ -23,16 +23,20 @@ def row_of(history):
     return History(*map(readonly, arrays))
 
 
+def packed(row):
+    return readonly(np.stack([row.codes, row.values.view(np.int32), row.order])), len(row.codes)
+
+
 def appended(row, events, policy):
     most = len(row.codes) + len(events)
-    found = History(np.empty(most, np.int32), np.empty(most, np.float32), np.empty(most, np.int32))
-    room, before, after = np.empty((3, most), np.int32)
+    found, lists = np.empty((3, most), np.int32), np.empty((3, most), np.int32)
     gained = np.empty(len(events), np.int64)
     codes = readonly(np.array([item for item, _ in events], np.int32))
     values = readonly(np.array([value for _, value in events], np.float32))
-    size, had, has, finite = append_events(row, codes, values, policy, found, room, before, after, gained)
+    size, had, has, finite = append_events(*packed(row), codes, values, policy, found, lists, gained)
     assert finite
-    return History(*(part[:size] for part in found)), before[:had].tolist(), after[:has].tolist(), gained.tolist()
+    new = History(found[0, :size], found[1, :size].view(np.float32), found[2, :size])
+    return new, lists[0, :had].tolist(), lists[1, :has].tolist(), gained.tolist()
 
 
 @settings(deadline=None, max_examples=80)
@@ -51,8 +55,7 @@ def test_events_come_behind_a_history_as_in_plain_python(old, events, policy):
 
 def test_a_sum_beyond_float32_is_told():
     row = row_of({0: (3e38, 0)})
-    found = History(np.empty(2, np.int32), np.empty(2, np.float32), np.empty(2, np.int32))
-    room, before, after = np.empty((3, 2), np.int32)
+    found, lists, gained = np.empty((3, 2), np.int32), np.empty((3, 2), np.int32), np.empty(1, np.int64)
     codes, values = readonly(np.zeros(1, np.int32)), readonly(np.array([3e38], np.float32))
-    assert not append_events(row, codes, values, SUM, found, room, before, after, np.empty(1, np.int64))[3]
-    assert append_events(row, codes, values, MAX, found, room, before, after, np.empty(1, np.int64))[3]
+    assert not append_events(*packed(row), codes, values, SUM, found, lists, gained)[3]
+    assert append_events(*packed(row), codes, values, MAX, found, lists, gained)[3]

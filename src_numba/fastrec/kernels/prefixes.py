@@ -57,10 +57,12 @@ def add_pairs(
         weight = events.weights[sequence]
         after = events.starts[sequence + 1] - 1 - place
         past[item] += float32(0.5) * weight * fading.tails[after]
-        for g in range(1, min(window, after) + 1):
-            other = events.items[place + g]
+        for distance in range(1, min(window, after) + 1):
+            # Places without a sign: Numba would look whether they count from the end.
+            g, rest = np.uint64(distance), np.uint64(after - distance)
+            other = np.uint32(events.items[np.uint64(place) + g])
             future[other] += weight * fading.cross[g]
-            past[other] += weight * fading.gram[g] * fading.tails[after - g]
+            past[other] += weight * fading.gram[g] * fading.tails[rest]
 
 
 @kernel(fastmath=FAST)
