@@ -39,6 +39,15 @@ def test_counts_and_scores_are_those_of_all_events():
     np.testing.assert_array_equal(rules.score(rows_of(check_matrix([[0, 1, 0]])))[0], weights.toarray()[1])
 
 
+def test_counts_that_were_read_stay_as_they_were():
+    rules = growing_rules()
+    rules.take([events(0, [2])], "sum")
+    counts = rules.item_counts
+    rules.take([events(2, [0])], "sum")
+    assert counts.tolist() == [1, 2, 2]
+    assert rules.item_counts.tolist() == [2, 2, 2]
+
+
 def test_an_event_that_is_refused_leaves_all_as_it_was():
     rules = growing_rules()
     rules.take([events(1, [0], [3e38])], "sum")
