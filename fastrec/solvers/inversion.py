@@ -202,7 +202,7 @@ def _solve_upper(A: Floats, tiles: list[slice], right: Floats, room: Floats) -> 
 
 
 def _multiply_triangle(triangle: Floats, rows: Floats, room: Floats, *, lower: bool) -> None:
-    """Multiplies rows by a triangle, in place: first the half that reads all of them, then the one that reads its own."""
+    """Multiplies rows by a triangle, in place: the half that reads all of them, then the one that reads its own."""
     half = len(rows) // 2
     first, second = slice(half), slice(half, None)
     wide, narrow = (second, first) if lower else (first, second)
