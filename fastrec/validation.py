@@ -194,6 +194,8 @@ _OTHER_NAMES: dict[str, tuple[str, ...]] = {
     "time": ("timestamp", "timestamps", "times", "date", "time_col", "time_column", "timestamp_col", "datetime"),
     "event": ("events", "event_type", "event_col", "event_column", "action", "behavior"),
     "delimiter": ("sep", "separator"),
+    "k1": ("K1",),
+    "b": ("B",),
     # Attributes and methods of models.
     "user_factors_": (
         "user_factors", "userFactors", "user_embeddings", "user_embedding", "get_user_representations", "pu",

@@ -3,6 +3,7 @@ import inspect
 import numpy as np
 import pytest
 
+from fastrec.preprocessing import BM25Weight
 from fastrec.validation import check_choice, check_flag, check_integer, check_number, name_options, suggest_option
 
 # -- options
@@ -101,3 +102,9 @@ def test_functions_that_take_any_option_are_left_alone():
         return options
 
     assert name_options(anything) is anything
+
+
+def test_steps_before_a_model_name_options_of_other_libraries_too():
+    with pytest.raises(TypeError, match=r"BM25Weight\(\) has no option 'K1'; here it is called 'k1'"):
+        BM25Weight(K1=100)
+    assert BM25Weight(k1=2).get_params() == {"k1": 2, "b": 0.8, "rarity": "lucene"}

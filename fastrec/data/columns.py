@@ -337,7 +337,8 @@ def _parse_iso(value: Any, row: int, name: str) -> int:
     except (ValueError, TypeError, AttributeError):
         raise ValueError(
             f"{name} must be numbers, datetimes or ISO 8601 strings, such as 2020-01-31, 2020-01-31T12:00:00Z or "
-            f"2020-01-31 12:00:00 +0100, got {value!r} in row {row} (counted from 0)"
+            f"2020-01-31 12:00:00 +0100, got {value!r} in row {row} (counted from 0). Read other dates with pandas "
+            "first, by to_datetime(column, dayfirst=True), say; or leave the times out with time=False"
         ) from None
     moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
     return (moment - _EPOCH) // timedelta(microseconds=1)

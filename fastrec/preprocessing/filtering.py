@@ -15,6 +15,7 @@ from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr, check_matrix, k
 from fastrec.matrix.hashing import hash_cells, hash_rows, mix_bits
 from fastrec.matrix.pairs import number_cells
 from fastrec.options import Choice, Integer, Number, Options, OptionsMixin
+from fastrec.validation import name_options
 
 
 class Preprocessor(OptionsMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
@@ -36,6 +37,11 @@ class Preprocessor(OptionsMixin, OneToOneFeatureMixin, TransformerMixin, BaseEst
     """The learned values besides the number of items; each class declares its own."""
 
     _items: Vocabulary | None
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        if "__init__" in vars(cls):
+            setattr(cls, "__init__", name_options(vars(cls)["__init__"]))  # noqa: B010
+        super().__init_subclass__(**options)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
