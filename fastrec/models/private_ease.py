@@ -26,6 +26,9 @@ COUNTS_SHARE = 0.05  # the share of μ² for the popularity of items, which choo
 EXPONENT, EIGHTHS, HEAVIEST = -0.25, 8, 32
 RIDGE = 2.0  # in multiples of the largest eigenvalue of the noise
 HEAD = 3.6, 0.58  # factor and exponent of users times μ in the number of items of "auto"
+# How little a history may count beside popularity, and the concentration of events from which on it counts less: see
+# `_trust_histories`.
+LEAST_TRUST, CONCENTRATION, MOST_POPULAR = 0.1, 1 / 150, 20
 TAIL = 0.02  # the weight of popularity, as a multiple of the most popular item's: it matters if histories are short
 
 
@@ -120,7 +123,7 @@ class PrivateEASE(PrivateRecommender, Explaining):
     def _fit_private(self, matrix: CodeMatrix, spending: Spending) -> None:
         counts = self._release_counts(matrix, spending, COUNTS_SHARE)
         self.head_ = self._choose_head(counts, spending)
-        popularity = counts[self.head_]
+        popularity = np.maximum(counts[self.head_], 0)
         weights, rows = _weigh_items(popularity), _select_columns(matrix, self.head_)
         unit = spending.unit(1 - COUNTS_SHARE)
         noised = spending.release("pairs of items", sum_pairs(rows, weights, unit, effective_jobs(self.n_jobs)), unit)
@@ -128,6 +131,7 @@ class PrivateEASE(PrivateRecommender, Explaining):
         diagonal = _guess_diagonal(popularity * self.head_weights_**2, spending.n_users)
         edge = edge_of_noise(len(weights), spending.deviation(unit) / math.sqrt(2))
         self.weights_ = solve_noised(_make_square(noised, diagonal), edge, RIDGE * max(edge, 1e-6))
+        self.head_weights_ *= np.float32(_trust_histories(counts, spending.n_users))
 
     def _choose_head(self, counts: NDArray[np.float64], spending: Spending) -> Codes:
         """The most popular items, by public or noised numbers."""
@@ -195,6 +199,19 @@ def _weigh_items(counts: NDArray[np.float64]) -> NDArray[np.int64]:
     wanted = np.floor(EIGHTHS * (np.maximum(counts, 1e-9 * most) / most) ** EXPONENT)
     weights: NDArray[np.int64] = np.minimum(wanted, HEAVIEST).astype(np.int64)
     return weights
+
+
+def _trust_histories(counts: NDArray[np.float64], n_users: int) -> float:
+    """The weight of what a history says beside popularity, from 0.1 to 1, by noised counts.
+
+    Popularity says the more, the larger the share of the most popular items in all events is, beyond what as many of
+    equal items would have; and a history the more, the longer it is. Counts sum up to users times the mean root of the
+    number of their items.
+    """
+    total = max(float(counts.sum()), 1e-9)
+    share = float(np.sort(counts)[-MOST_POPULAR:].sum()) / total - MOST_POPULAR / len(counts)
+    concentration = share / max(total / n_users, 1.0)
+    return min(1.0, max(LEAST_TRUST, CONCENTRATION / max(concentration, 1e-9)))
 
 
 def _places(head: Codes, n_items: int) -> Codes:

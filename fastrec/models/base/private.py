@@ -126,9 +126,9 @@ class PrivateRecommender(Recommender):
         self.item_counts_ = _whole(self.item_scores_)
 
     def _release_counts(self, matrix: CodeMatrix, spending: Spending, share: float) -> NDArray[np.float64]:
-        """Releases the popularity of each item, of shape (n_items,), at least 0; sets `item_scores_`."""
+        """Releases the popularity of each item, of shape (n_items,), unclipped; sets `item_scores_`."""
         unit = spending.unit(share)
-        counts = np.maximum(spending.release("popularity", count_shares(matrix, unit), unit), 0)
+        counts = spending.release("popularity", count_shares(matrix, unit), unit)
         self.item_scores_ = np.where(counts > DEVIATIONS * spending.deviation(unit), counts, 0).astype(np.float32)
         return counts
 
