@@ -5,6 +5,7 @@ import pytest
 import scipy.sparse as sp
 
 from fastrec.models import EASE, PrivateEASE
+from fastrec.models.private_ease import LEAST_TRUST, _trust_histories
 
 
 def groups(n, seed=0):
@@ -63,3 +64,18 @@ def test_items_beyond_the_head_come_by_popularity():
     beyond = np.setdiff1d(np.arange(24), model.head_)
     scores = model.predict_pairs(groups(1), beyond)
     assert np.argsort(-scores).tolist() == np.argsort(-model.item_scores_[beyond]).tolist()
+
+
+def test_histories_count_less_the_shorter_they_are_and_the_more_the_most_popular_items_have():
+    falling = 1 / np.arange(1.0, 1001)
+    trusts = [
+        _trust_histories(falling / falling.sum() * n_users * root, n_users)
+        for n_users in (100, 10_000)
+        for root in (2, 20)
+    ]
+    assert trusts[:2] == pytest.approx(trusts[2:])
+    assert trusts[0] == LEAST_TRUST < trusts[1] < 1
+    assert _trust_histories(np.ones(1000), 100) == 1.0  # of equal items none is popular
+    assert _trust_histories(np.full(24, 5.0), 100) == 1.0
+    for nothing in (np.zeros(30), np.full(30, -3.0)):
+        assert LEAST_TRUST <= _trust_histories(nothing, 100) <= 1.0

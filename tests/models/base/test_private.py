@@ -8,7 +8,9 @@ import pytest
 import scipy.sparse as sp
 
 from fastrec.data import Interactions
+from fastrec.evaluation import search
 from fastrec.models import EASE, PrivateEASE, PrivatePopularity, load
+from fastrec.online.training_data import check_refittable, check_updatable
 from fastrec.privacy import Budget, BudgetSpentError, NotPrivateWarning
 from fastrec.storage import read_arrays, write_arrays
 
@@ -100,6 +102,27 @@ def test_a_budget_is_charged_by_each_fit(kind, tmp_path):
         kind(budget=str(tmp_path / "other")).fit(groups())
     with pytest.raises(TypeError, match="path of a budget as text"):
         kind(budget=3).fit(groups())
+
+
+@KINDS
+def test_each_fit_of_a_search_is_charged_and_one_beyond_the_budget_refused(kind, tmp_path):
+    path = str(tmp_path / "b")
+    budget = Budget(path, epsilon=5.0, delta=1e-6)
+    model, space = kind(1.0, 1e-6, budget=path), {"delta": [1e-6, 1e-7]}
+    search(model, space, groups(), method="grid", cv=2, metric="ndcg@5")
+    assert len(budget.charges()) == 2 * 2 + 1  # trials times parts, and the last fit to all of the data
+    with pytest.raises(BudgetSpentError):
+        search(kind(4.0, 1e-6, budget=path), space, groups(), method="grid", cv=2, metric="ndcg@5")
+    assert budget.epsilon_spent <= 5.0
+
+
+@KINDS
+def test_what_is_learned_later_is_a_fit_of_its_own(kind):
+    model = kind(5.0, 1e-6).fit(as_interactions(groups()))
+    assert not hasattr(model, "partial_fit")
+    for check in (check_updatable, check_refittable):
+        with pytest.raises(TypeError, match="keeps no users"):
+            check(model)
 
 
 @KINDS
