@@ -17,6 +17,7 @@ from fastrec.evaluation.models import is_plain_pipeline
 from fastrec.evaluation.report import Report
 from fastrec.matrix.rows import hide_part
 from fastrec.models.base.hiding import is_in
+from fastrec.models.base.private import PrivateRecommender
 from fastrec.notebook import show
 from fastrec.notices import warn_once_of_a_kind
 from fastrec.plots import validation_dots
@@ -145,7 +146,13 @@ def evaluate_part(fitted: Mapping[str, Any], part: Part, metrics: Sequence[str] 
         return evaluate(fitted, part.test, metrics, histories=part.histories, **options)
     # A Pipeline's steps may drop or sample events; that changes neither the users' items nor the items to find.
     seen = part.train if any(is_plain_pipeline(model) for model in fitted.values()) else None
-    return evaluate(fitted, part.test, metrics, **{"seen": seen} | options)
+    known = {name: _with_users(model, part.train) for name, model in fitted.items()}
+    return evaluate(known, part.test, metrics, **{"seen": seen} | options)
+
+
+def _with_users(model: Any, data: Any) -> Any:
+    """Returns the model as it can be asked for the users of the data, whom a private one does not keep."""
+    return model.with_users(data) if isinstance(model, PrivateRecommender) else model
 
 
 @dataclass(frozen=True, eq=False, repr=False)

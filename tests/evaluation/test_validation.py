@@ -150,3 +150,9 @@ def test_a_table_of_events_is_no_matrix():
 def test_what_is_no_model_is_named(wrong, data):
     with pytest.raises(TypeError, match="models must be a recommender or a dictionary"):
         fr.cross_validate(wrong, data, 2)
+
+
+def test_a_private_model_is_asked_for_the_users_of_the_training_part():
+    data = fr.Interactions(*np.nonzero(np.random.default_rng(0).random((300, 12)) < 0.4))
+    found = fr.cross_validate(fr.PrivatePopularity(20.0, 1e-4), data, cv=2, metrics=["ndcg@5"])
+    assert found.reports[0].mean("ndcg@5") > 0
