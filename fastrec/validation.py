@@ -150,6 +150,7 @@ _OTHER_NAMES: dict[str, tuple[str, ...]] = {
     "factors": (
         "n_factors", "num_factors", "no_components", "n_components", "num_components", "rank", "dim", "dims",
         "embedding_dim", "embedding_size", "latent_dim", "latent_factors", "features", "embedding", "k", "K",
+        "hidden_size", "hidden_units", "d_model",
     ),
     "regularization": (
         "reg", "l2", "reg_param", "regParam", "lambda_", "lambda_reg", "lmbda", "weight_decay", "l2_reg", "reg_all",
@@ -161,6 +162,15 @@ _OTHER_NAMES: dict[str, tuple[str, ...]] = {
     ),
     "learning_rate": ("lr", "lr_all", "eta", "eta0", "step_size"),
     "n_negatives": ("max_sampled", "neg_prop", "negative_count", "num_negatives", "num_ng"),
+    "blocks": ("num_blocks", "n_blocks", "num_layers", "n_layers", "num_hidden_layers"),
+    "heads": ("num_heads", "n_heads", "num_attention_heads"),
+    "hidden": ("inner_size", "dim_feedforward", "intermediate_size"),
+    "window": ("maxlen", "max_len", "max_length", "max_seq_len", "max_seq_length", "window_size"),
+    "dropout": ("dropout_rate", "dropout_prob", "hidden_dropout_prob"),
+    "negatives": ("num_negatives", "n_negatives", "neg_samples"),
+    "candidates": ("sample_size",),
+    "recency": ("memory",),
+    "memory": ("recency",),
     "n_jobs": ("num_threads", "n_threads", "nthreads", "threads", "workers", "num_workers", "n_cores", "njobs"),
     "random_state": ("seed", "random_seed", "rng", "random"),
     "verbose": ("show_progress", "progress", "verbosity", "use_progress_bar"),

@@ -59,12 +59,15 @@ def test_flags():
 
 def test_names_from_other_libraries_are_known():
     options = ["factors", "regularization", "iterations", "n_jobs", "random_state", "learning_rate", "verbose"]
+    options += ["blocks", "heads", "window", "candidates", "recency"]
     meant = {
         **dict.fromkeys(["n_factors", "no_components", "rank", "n_components", "k"], "factors"),
         **dict.fromkeys(["reg", "regParam", "lambda_"], "regularization"),
         **dict.fromkeys(["n_epochs", "max_iter", "maxIter", "epochs"], "iterations"),
         **dict.fromkeys(["num_threads", "threads", "workers"], "n_jobs"),
         **dict.fromkeys(["lr", "eta"], "learning_rate"),
+        **{"num_blocks": "blocks", "num_heads": "heads", "maxlen": "window", "hidden_units": "factors"},
+        **{"sample_size": "candidates", "memory": "recency"},
         **{"seed": "random_state", "show_progress": "verbose", "regularisation": "regularization", "n_job": "n_jobs"},
     }
     assert {name: suggest_option(name, options) for name in meant} == meant

@@ -263,7 +263,9 @@ def times_of(data: Interactions, what: str) -> NDArray[np.int64]:
     """Returns the times of the data; without times, a ValueError names `what`, which needs them."""
     check_interactions(data, what)
     if data.times is None:
-        raise ValueError(f"{what} needs times: read the interactions with their time column, or use split_random")
+        raise ValueError(
+            f"{what} needs times: make the data with Interactions(..., times=...), or name the column of a table"
+        )
     if not data.n_interactions:
         raise ValueError(f"{what} needs at least one interaction")
     return data.times

@@ -74,7 +74,7 @@ def test_what_cannot_be_cut_is_told():
     data = fr.Interactions([0, 0], [0, 1], times=[0, 50], users=["ann", "ann#1"])
     with pytest.raises(ValueError, match="ids such as 'ann#1', and the data has users of such names"):
         fr.cut_sessions(data, 10)
-    with pytest.raises(ValueError, match="cut_sessions needs times"):
+    with pytest.raises(ValueError, match="cut_sessions needs times: make the data"):
         fr.cut_sessions(fr.Interactions([0], [0]), 10)
     with pytest.raises(ValueError, match="session_gap"):
         fr.cut_sessions(data, 0)
