@@ -264,7 +264,7 @@ def times_of(data: Interactions, what: str) -> NDArray[np.int64]:
     check_interactions(data, what)
     if data.times is None:
         raise ValueError(
-            f"{what} needs times: make the data with Interactions(..., times=...), or name the column of a table"
+            f"{what} needs times: make the data with Interactions(..., times=...), or name the time column of a table"
         )
     if not data.n_interactions:
         raise ValueError(f"{what} needs at least one interaction")
