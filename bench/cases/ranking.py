@@ -118,14 +118,12 @@ def without_times(folder: Folder, repeats: int) -> Iterator[Record]:
 
 
 def with_facts(folder: Folder, repeats: int) -> Iterator[Record]:
-    """MovieLens with facts about the films, three seeds: a random fifth hidden without times, or the last fifth of all
-    events. TwoStage less the best of its members, paired, with 95 % intervals.
-    """
+    """MovieLens with facts: TwoStage, and less the best of its members, paired, with 95 % intervals; three seeds."""
     for name in ("ml-100k", "ml-1m"):
         whole = rated_films(folder, name)
-        for split in ("random", "time"):
+        for split in ("random fifth, no times", "last fifth in time"):
             for seed in range(SEEDS):
-                if split == "random":
+                if split.startswith("random"):
                     train, test = fr.split_random(whole._replace(times=None), 0.2, random_state=seed)
                 else:
                     train, test = fr.split_time(whole, fraction=0.2)
@@ -137,7 +135,7 @@ def with_facts(folder: Folder, repeats: int) -> Iterator[Record]:
                 found = {metric: report.mean(metric, "TwoStage") for metric in METRICS}
                 less = {f"less it, {metric}": _difference(report, metric, "TwoStage", best) for metric in METRICS}
                 yield {
-                    "data": name, "split": split, "seed": seed, **found, "best member": best, **less,
+                    "data": name, "what": f"{split}, seed {seed}", **found, "best member": best, **less,
                     "ranker": two.uses_ranker_, "fit, CPU s": took,
                 }  # fmt: skip
 
@@ -165,11 +163,9 @@ def _year(date: Any) -> int | None:
 
 
 def peers(folder: Folder, repeats: int) -> Iterator[Record]:
-    """ML-1M cut in time beside the two stages of RecTools and skrecsys: three seeds of ours, one run of each of theirs.
-
-    Each peer runs in a Python of its own, which RECTOOLS_PYTHON and SKRECSYS_PYTHON name (`pip install rectools
-    catboost implicit`, `pip install skrecsys catboost`).
-    """
+    """ML-1M cut in time beside the two stages of RecTools and skrecsys."""
+    # Three seeds of ours, one run of each of theirs, in Pythons that RECTOOLS_PYTHON and SKRECSYS_PYTHON name:
+    # `pip install rectools catboost implicit`, `pip install skrecsys catboost`.
     train, test = movielens(folder)
     asked = np.unique(test.user_codes)
     for seed in range(SEEDS):
