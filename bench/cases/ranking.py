@@ -191,7 +191,7 @@ def _run_peer(name: str, train: fr.Interactions, test: fr.Interactions, asked: A
 
 
 def _judged(name: str, lists: Any, test: fr.Interactions, asked: Any, seconds: float) -> Record:
-    values = measure(lists, test.matrix[asked], *METRICS)
+    values = measure(lists, test.matrix[asked], list(METRICS))
     return {"library": name, **{m: float(np.mean(values[m])) for m in METRICS}, "fit and lists, CPU s": seconds}
 
 
