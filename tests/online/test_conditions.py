@@ -69,7 +69,7 @@ def test_conditions_choose(where, items):
         ({"price": {"in": 5}}, "where.price.in must be a list of values"),
         ({"price": {"=": [5]}}, "where.price.= must be a value"),
         ({"price": [[5]]}, "where.price must be a value"),
-        ({"price": {"not": {"<": "a"}}}, "where.price.not.< must be"),
+        ({"price": {"not": {"<": "a"}}}, "where.price.not.< must have the kind"),
     ],
 )
 def test_what_is_no_condition_is_named(where, words):
