@@ -65,7 +65,7 @@ class Server:
         )
         self.wait(lambda: self.ask("GET", "/readyz")[1]["status"] == "ready")
 
-    def wait(self, true, seconds=120):
+    def wait(self, true, seconds=600):
         """Until something is true."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:

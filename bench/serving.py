@@ -116,7 +116,8 @@ class Serving(Started):
     """A server of fastrec: of this one, or of the environment of another Python."""
 
     def __init__(self, *arguments, python=sys.executable):
-        super().__init__([python, "-m", "fastrec.cli", "serve", *arguments])
+        # -P, or the fastrec of the working directory would be taken, whose environment ever it is.
+        super().__init__([python, "-P", "-m", "fastrec.cli", "serve", *arguments])
 
 
 def request(path, body):
