@@ -17,7 +17,7 @@ import tempfile
 from pathlib import Path
 
 from run import HERE
-from serving import CASES, Serving, Started, make_model, prepare_by_wrk, singles, write
+from serving import CASES, Serving, Started, prepare_by_wrk, singles, write
 
 UNITS = {name: unit for name, _, _, unit in CASES}
 HELLOS = {"a hello of uvicorn": "asgi", "a hello of asyncio's protocol": "protocol"}
@@ -83,7 +83,10 @@ def main():
     load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as name:
         folder, servers = Path(name), {}
-        make_model(folder / "model.fastrec")
+        # Made by the older one, whose files this one reads too.
+        make = "import sys; from serving import make_model; make_model(sys.argv[1])"
+        bench = given.older.absolute().parents[2] / "bench"
+        subprocess.run([given.older, "-c", make, folder / "model.fastrec"], cwd=bench, check=True)
         for label, python in (("before", given.older), ("now", sys.executable)):
             journal = folder / f"{label}.db"
             servers[label] = Serving(folder / "model.fastrec", "--journal", journal, python=python)
