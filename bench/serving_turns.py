@@ -64,7 +64,7 @@ def records_of(turns):
         for label, runs in by_server.items():
             found, each = middle(runs), sorted(run["server_cpu_us"] for run in runs)
             rows.append({
-                "what": case, "server": label,
+                "what": label if label in HELLOS else f"{case}, {label}",
                 "processor time of the server": f"{found['server_cpu_us']:.1f} µs {UNITS.get(case, 'each')} "
                 f"({each[0]:.1f} to {each[-1]:.1f})",
                 "answers": f"{found['per_second']:,.0f}/s, p99 {found['p99_ms']:.2f} ms",
