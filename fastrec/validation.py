@@ -276,7 +276,8 @@ def name_options(function: Function) -> Function:
     owner, _, method = function.__qualname__.rpartition(".")
     label = owner if method == "__init__" else method
     most = sum(parameter.kind is not parameter.KEYWORD_ONLY for parameter in parameters.values())
-    hint = _OTHER_CALLS.get(method)
+    takes_any = any(parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters.values())
+    hint = None if takes_any else _OTHER_CALLS.get(method)
 
     @functools.wraps(function)
     def checked(*args: Any, **options: Any) -> Any:
