@@ -127,7 +127,7 @@ def attend(
     """
     heads, width, span = shape.heads, shape.width, shape.span
     inner, outer = heads * width, padded_width(n)
-    step, begin = 3 * inner, np.int64(0)  # not a literal, for which kernels would be compiled again
+    step, begin, one = 3 * inner, np.int64(0), np.int64(1)  # no literals, for which kernels would be compiled again
     _scale_rows(mixed, at, step, n, inner, shape.scale)
     clear(out, to, n * inner)
     for head in range(heads):
@@ -140,13 +140,14 @@ def attend(
             for r in range(rows):
                 _start_row(shares, row + r * outer, i + r, columns, bias, nearest, scratch.fence)
             add_four_rows(
-                mixed, query + i * step, step, 1, scratch.across, begin, outer, shares, row, outer, rows, width, columns
-            )
+                mixed, query + i * step, step, one, scratch.across, begin, outer, shares, row, outer, rows, width,
+                columns,
+            )  # fmt: skip
             for r in range(rows):
                 _softmax_row(shares, row + r * outer, i + r, columns, scratch.fence)
             add_four_rows(
-                shares, row, outer, 1, mixed, query + 2 * inner, step, out, to + i * inner + head * width, inner, rows,
-                i + rows, width,
+                shares, row, outer, one, mixed, query + 2 * inner, step, out, to + i * inner + head * width, inner,
+                rows, i + rows, width,
             )  # fmt: skip
 
 
@@ -177,7 +178,7 @@ def unattend(
     """
     heads, width, span = shape.heads, shape.width, shape.span
     inner, outer = heads * width, padded_width(n)
-    step, begin = 3 * inner, np.int64(0)
+    step, begin, one = 3 * inner, np.int64(0), np.int64(1)
     clear(mixed_slopes, at, n * step)
     for head in range(heads):
         query, error, share = at + head * width, to + head * width, place + head * n * outer
@@ -190,24 +191,24 @@ def unattend(
                 clear(scratch.slopes, (i + r) * outer, columns)
             # Derivatives by p, by the logits, by the biases, and by the queries.
             add_four_rows(
-                errors, error + i * inner, inner, 1, scratch.across, begin, outer, scratch.slopes, i * outer, outer,
+                errors, error + i * inner, inner, one, scratch.across, begin, outer, scratch.slopes, i * outer, outer,
                 rows, width, columns,
             )  # fmt: skip
             for r in range(i, i + rows):
                 _unsoftmax_row(shares, share + r * outer, scratch.slopes, r * outer, columns, bias_slopes, nearest - r)
             add_four_rows(
-                scratch.slopes, i * outer, outer, 1, mixed, query + inner, step, mixed_slopes, query + i * step, step,
+                scratch.slopes, i * outer, outer, one, mixed, query + inner, step, mixed_slopes, query + i * step, step,
                 rows, i + rows, width,
             )  # fmt: skip
         for j in range(0, n, 4):
             # Derivatives by keys and values: sums over the events from j on, since no earlier one sees them.
             rows, key = min(4, n - j), query + inner + j * step
             add_four_rows(
-                scratch.slopes, j * outer + j, 1, outer, mixed, query + j * step, step, mixed_slopes, key, step, rows,
+                scratch.slopes, j * outer + j, one, outer, mixed, query + j * step, step, mixed_slopes, key, step, rows,
                 n - j, width,
             )  # fmt: skip
             add_four_rows(
-                shares, share + j * outer + j, 1, outer, errors, error + j * inner, inner, mixed_slopes, key + inner,
+                shares, share + j * outer + j, one, outer, errors, error + j * inner, inner, mixed_slopes, key + inner,
                 step, rows, n - j, width,
             )  # fmt: skip
     _scale_rows(mixed_slopes, at, step, n, inner, shape.scale)

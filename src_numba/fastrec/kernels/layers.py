@@ -166,21 +166,21 @@ def add_outer(
     Both are copied in the order of reading: sixteen columns of x and 32 of `errors`, a row after the other. If rows lie
     a power of two apart, their columns would evict each other from the cache.
     """
-    most = min(rows, ROWS_AT_ONCE)
+    most, zero, one, lanes = min(rows, ROWS_AT_ONCE), np.int64(0), np.int64(1), np.int64(16)
     columns, panel = np.empty(most * inner, np.float32), np.empty(most * 32, np.float32)
     for row in range(0, rows, ROWS_AT_ONCE):
         some = min(ROWS_AT_ONCE, rows - row)
         for k in range(0, inner, 16):
-            _copy_columns(x, at + row * inner + k, inner, some, columns, k * some, 16)
+            _copy_columns(x, at + row * inner + k, inner, some, columns, k * some, lanes)
         for column in range(0, outer, 32):
             wide = min(32, outer - column)
-            _copy_columns(errors, first + row * outer + column, outer, some, panel, np.int64(0), wide)
+            _copy_columns(errors, first + row * outer + column, outer, some, panel, zero, wide)
             for k in range(0, inner, 4):
                 begin, place = k // 16 * 16 * some + k % 16, to + k * outer + column
                 if wide == 32:
-                    _tile(columns, begin, 1, 16, panel, np.int64(0), wide, out, place, outer, some)
+                    _tile(columns, begin, one, lanes, panel, zero, wide, out, place, outer, some)
                 else:
-                    _narrow_tile(columns, begin, 1, 16, panel, np.int64(0), wide, out, place, outer, some)
+                    _narrow_tile(columns, begin, one, lanes, panel, zero, wide, out, place, outer, some)
 
 
 @kernel(inline=True)

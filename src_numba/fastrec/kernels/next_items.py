@@ -118,7 +118,7 @@ def encode_sequences(
 
     Written to the rows of `out`, whose first is that of sequence 0. A vector hangs on its own sequence alone.
     """
-    width, begin = net.width, first
+    width, begin, one = net.width, first, np.int64(1)
     while begin < last:
         end = end_of_part(starts, begin, last, room)
         row, rows = starts[begin], starts[end] - starts[begin]
@@ -126,5 +126,5 @@ def encode_sequences(
         pass_forward(net, starts, begin, end, np.float32(0.0), np.uint64(0), work)
         for sequence in range(begin, end):
             at = (2 * net.blocks * rows + starts[sequence + 1] - row - 1) * width
-            _gain(work.normal, at, 1, width, net.weights, gain, out[sequence * width :])
+            _gain(work.normal, at, one, width, net.weights, gain, out[sequence * width :])
         begin = end

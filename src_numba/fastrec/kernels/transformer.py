@@ -179,27 +179,19 @@ def unattend_all(
         place += count_shares(n, net.shape.heads)
 
 
-@kernel(inner=True)
-def mean_forward(net: Transformer, starts: Counts, first: int, last: int, work: Passing) -> None:
-    """Replaces the rows of x by the weighted means of the events up to each one."""
-    rows, width = starts[last] - starts[first], net.width
+@kernel(inline=True)
+def _take_as_values(x: Floats, rows: int, width: int, mixed: Floats) -> None:
+    """Fills rows of `mixed` with those of x as values, and with zeros as queries and keys."""
     for row in range(rows):
-        clear(work.mixed, 3 * width * row, 2 * width)
-        write_scaled(work.x, row * width, np.float32(1.0), work.mixed, 3 * width * row + 2 * width, width)
-    attend_all(net, net.blocks, starts, first, last, work, rows)
-    for i in range(rows * width):
-        work.x[i] = work.heard[i]
+        clear(mixed, 3 * width * row, 2 * width)
+        write_scaled(x, row * width, np.float32(1.0), mixed, 3 * width * row + 2 * width, width)
 
 
-@kernel(inner=True)
-def mean_backward(net: Transformer, starts: Counts, first: int, last: int, work: Passing, slopes: Floats) -> None:
-    """Replaces the derivatives by the means in `work.x` by those by the events."""
-    rows, width = starts[last] - starts[first], net.width
-    for i in range(rows * width):
-        work.other[i] = work.x[i]
-    unattend_all(net, net.blocks, starts, first, last, work, rows, slopes)
+@kernel(inline=True)
+def _take_values(mixed: Floats, rows: int, width: int, x: Floats) -> None:
+    """Fills rows of x with the values of those of `mixed`."""
     for row in range(rows):
-        write_scaled(work.change, 3 * width * row + 2 * width, np.float32(1.0), work.x, row * width, width)
+        write_scaled(mixed, 3 * width * row + 2 * width, np.float32(1.0), x, row * width, width)
 
 
 @kernel(inner=True)
@@ -209,8 +201,10 @@ def pass_forward(
     """Runs the rows of x, one for each event, through all blocks; the output is the last of `normal`."""
     rows, width, inner = starts[last] - starts[first], net.width, heads_inner(net)
     n, begin = rows * width, np.int64(0)  # not a literal, for which kernels would be compiled again
-    if net.blocks == 0:
-        mean_forward(net, starts, first, last, work)
+    if net.blocks == 0:  # weighted means of the events up to each one
+        _take_as_values(work.x, rows, width, work.mixed)
+        attend_all(net, net.blocks, starts, first, last, work, rows)
+        write_scaled(work.heard, begin, np.float32(1.0), work.x, begin, n)
     for block in range(net.blocks):
         at, layer = block * net.size, 2 * block
         normalize(work.x, rows, width, net.factors, work.normal, layer * n, work.scales, layer * rows)
@@ -267,4 +261,6 @@ def pass_backward(
         multiply_rows(work.change, begin, net.transposed, at, work.other, begin, rows, 3 * inner, width)
         unnormalize(work.other, rows, width, net.factors, work.normal, layer * n, work.scales, layer * rows, dx)
     if net.blocks == 0:
-        mean_backward(net, starts, first, last, work, slopes)
+        write_scaled(work.x, begin, np.float32(1.0), work.other, begin, n)
+        unattend_all(net, net.blocks, starts, first, last, work, rows, slopes)
+        _take_values(work.change, rows, width, work.x)
