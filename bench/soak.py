@@ -27,6 +27,12 @@ from serving import sizes_of, write
 from fastrec.online import Updater, Versions, open_log
 
 N_USERS, N_ITEMS = 300, 200
+NAMES = {
+    "200": "requests answered (an event and a question each time)",
+    "no answer": "requests without an answer, as the server was down; an event is sent again",
+    "events": "events acknowledged",
+    "events sent again that were known": "events sent again that the journal had already",
+}
 EVERY = 10  # seconds between two looks at the memory
 
 
@@ -147,7 +153,7 @@ def main():
     with tempfile.TemporaryDirectory() as name:
         load, kills, memory, wrong, tracebacks = soak(Path(name), given)
     rows = [("killed", ", ".join(f"{what} {n} times" for what, n in sorted(kills.items())))]
-    rows += [(what, f"{n:,}") for what, n in sorted(load.seen.items())]
+    rows += [(NAMES.get(what, what), f"{n:,}") for what, n in sorted(load.seen.items())]
     rows.append(("users and items whose count is not that of what was acknowledged", f"{wrong}"))
     rows.append(("tracebacks in the log of the last server", f"{tracebacks}"))
     third = max(1, len(memory) // 3)
