@@ -51,6 +51,8 @@ def wrappers():
         if name.split(", ")[0] in if_vectors.get(name.split(", ")[1], INNER)
     }
     found["Blend"] = lambda: INNER["Blend"]().fit(DATA)
+    found["Switch"] = lambda: fr.Switch([fr.EASE(), fr.ItemKNN(5)], [3]).fit(DATA)
+    found["Slots"] = lambda: fr.Slots([fr.EASE(), fr.Popularity()], [(2, 1)]).fit(DATA)
     found["TwoStage"] = lambda: fr.TwoStage([fr.EASE(), fr.ItemKNN(5)], candidates=60, random_state=0).fit(DATA)
     found["Pipeline"] = lambda: fr.Pipeline([("weights", fr.TfidfWeight()), ("model", fr.EASE())]).fit(DATA)
     found["CompressedFactors"] = lambda: fr.compress(INNER["ImplicitALS"]().fit(DATA), "int8")
