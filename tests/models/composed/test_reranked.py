@@ -52,7 +52,7 @@ def wrappers():
     }
     found["Blend"] = lambda: INNER["Blend"]().fit(DATA)
     found["Switch"] = lambda: fr.Switch([fr.EASE(), fr.ItemKNN(5)], [3]).fit(DATA)
-    found["Slots"] = lambda: fr.Slots([fr.EASE(), fr.Popularity()], [(2, 1)]).fit(DATA)
+    found["Slots"] = lambda: fr.Slots([fr.EASE(), fr.Popularity()]).fit(DATA)  # slots have scores of their own
     found["TwoStage"] = lambda: fr.TwoStage([fr.EASE(), fr.ItemKNN(5)], candidates=60, random_state=0).fit(DATA)
     found["Pipeline"] = lambda: fr.Pipeline([("weights", fr.TfidfWeight()), ("model", fr.EASE())]).fit(DATA)
     found["CompressedFactors"] = lambda: fr.compress(INNER["ImplicitALS"]().fit(DATA), "int8")
