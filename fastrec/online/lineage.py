@@ -33,7 +33,7 @@ def find_misfit(model: Recommender, lineage: str) -> str | None:
     >>> from fastrec.models import Popularity
     >>> lineage = describe_lineage(Popularity().fit([[1, 0, 1, 1]]))
     >>> find_misfit(Popularity().fit([[1]]), lineage)
-    'of 4 items of the one before it knows 1'
+    'it knows 1 of 4 items of the previous model'
     """
     known = json.loads(lineage)
     for name, kind in _kinds(model).items():
