@@ -389,7 +389,7 @@ def describe_parameters(kind: type) -> dict[str, tuple[str, str]]:
 
     >>> from fastrec.models import SGDFactorization
     >>> describe_parameters(SGDFactorization)["factors"]
-    ('int', 'The number of factors, biases not counted.')
+    ('int', 'The number of factors, without biases.')
     """
     _, _, rest = inspect.cleandoc(kind.__doc__ or "").partition("Parameters\n----------\n")
     section = re.split(r"\n\n\w+\n-{3,}\n", rest)[0]

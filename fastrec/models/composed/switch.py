@@ -50,7 +50,7 @@ class Switch(Ensemble, Explaining):
     ----------
     models : sequence of recommenders or None
         The members, which are copied; the last one answers users who meet no condition. None: ImplicitALS and ItemKNN.
-    conditions : sequence
+    conditions : sequence of int, str, list of ids or function
         One for each model but the last. A number: users with at least so many events. "known": users of the training
         data, with or without an event. A list of ids: these users. A function of (ids, lengths) that returns a mask of
         shape (n,). Ids are an object array, None for a history without an id; lengths are the numbers of events. A
