@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 
 def run(code, **options):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300, **options)
@@ -10,9 +12,12 @@ def run(code, **options):
     return done.stdout.strip()
 
 
-def test_import_brings_neither_numba_nor_scikit_learn():
+@pytest.mark.parametrize(
+    "module", ["fastrec", "fastrec.serving.run"]
+)  # the latter starts workers, which import the rest
+def test_import_brings_neither_numba_nor_scikit_learn(module):
     heavy = run(
-        "import sys, fastrec; print(sorted({'numba', 'sklearn', 'scipy', 'pandas', 'rich'} & set(sys.modules)))"
+        f"import sys, {module}; print(sorted({{'numba', 'sklearn', 'scipy', 'pandas', 'rich'}} & set(sys.modules)))"
     )
     assert heavy == "[]"
 

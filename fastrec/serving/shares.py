@@ -4,8 +4,6 @@ import hashlib
 import itertools
 from collections.abc import Sequence
 
-from fastrec.online.journal import Id
-
 
 class Shares:
     """The part of all users that each model answers.
@@ -38,7 +36,7 @@ class Shares:
         self._ends = list(itertools.accumulate(shares))[:-1]
         self._key = hashlib.sha256(key.encode()).digest()
 
-    def find(self, user: Id) -> int:
+    def find(self, user: int | str) -> int:
         """Returns the number of the model that answers a user."""
         digest = hashlib.blake2b(str(user).encode("utf-8", "surrogatepass"), digest_size=8, key=self._key).digest()
         place = int.from_bytes(digest, "big") / 2**64

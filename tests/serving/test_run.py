@@ -74,7 +74,7 @@ def test_a_folder_with_a_version_says_that_the_file_is_not_served(tmp_path, fold
     for version in ("v000001", "v000001"):
         publish_first(Settings(model=str(folder / "model.fastrec")), str(tmp_path))
         assert Versions(tmp_path).current() == version
-    assert "has v000001 already" in caplog.text
+    assert "already has v000001" in caplog.text
 
 
 def test_two_servers_publish_in_a_store_and_take_from_it(tmp_path, folder, s3):

@@ -316,7 +316,7 @@ class Reranked(Recommender):
 
     def _list_names(self) -> set[str]:
         """See `Learner._list_names`; learned values of the model are its own."""
-        inner = self.inner_[0]._list_names() if "inner_" in vars(self) else ()
+        inner = dir(self.inner_[0]) if "inner_" in vars(self) else ()
         return super()._list_names() | {name for name in inner if name.endswith("_")}
 
     def __getattr__(self, name: str) -> Any:

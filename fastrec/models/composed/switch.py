@@ -125,7 +125,7 @@ class Switch(Ensemble, Explaining):
 
     # -- who answers
 
-    def _choose(self, audience: Audience, users: Codes | None) -> NDArray[np.int64]:
+    def _choose_members(self, audience: Audience, users: Codes | None) -> NDArray[np.int64]:
         """The numbers of the members that answer each; `users` are the codes of whose histories these are."""
         users = np.full(len(audience), -1, np.int32) if users is None else users
         numbers = np.full(len(audience), len(self.conditions))
@@ -156,11 +156,11 @@ class Switch(Ensemble, Explaining):
         """The numbers of the members that answer each; a history that was folded in carries its own."""
         if audience.vectors is not None:
             return audience.vectors[:, 0].astype(np.int64)
-        return self._choose(audience, audience.codes)
+        return self._choose_members(audience, audience.codes)
 
     def fold_in(self, audience: Audience, users: Codes | None = None) -> Floats | None:
         """See `Asked.fold_in`: who answers, since a history alone does not tell whose it is."""
-        return self._choose(audience, users).astype(np.float32)[:, None]
+        return self._choose_members(audience, users).astype(np.float32)[:, None]
 
     def _parts(self, audience: Audience) -> Iterator[tuple[Recommender, NDArray[np.bool_], Audience]]:
         """The members, whom of the audience each answers, and these as it takes them."""

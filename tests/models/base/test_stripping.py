@@ -101,14 +101,14 @@ def test_what_needs_users_says_that_there_are_none_and_what_to_do(kind, tmp_path
             lambda: stripped.update_users(["new"], stripped.histories([["item1"]])),
             lambda: stripped.update_items(["item1"], np.zeros((1, 0))),
         ):
-            with pytest.raises(ValueError, match="keeps no users, so it cannot be updated: update the model"):
+            with pytest.raises(ValueError, match="keeps no users, so it cannot be updated: update the original model"):
                 update()
     if hasattr(kind, "similar_users"):
         with pytest.raises(ValueError, match="keeps no users, so it has no users that could be similar"):
             stripped.similar_users(stripped.histories([["item1"]]))
     with pytest.raises(ValueError, match="nothing is held about the user"):
         fr.export_user(stripped, "user-3-xyzzy")
-    with pytest.raises(ValueError, match="give histories="):
+    with pytest.raises(ValueError, match="give their items as histories="):
         fr.evaluate(stripped, make_data(), exclude_seen=False)
 
 

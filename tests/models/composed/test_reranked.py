@@ -186,7 +186,7 @@ def test_a_wrapper_hands_on_no_method_unseen(kind):
     for name in PROTOCOL:
         assert inspect.getattr_static(kind, name, None) is not None
     model = fr.Reranked(fr.ImplicitALS(4, iterations=1).fit(X), fr.MMR())
-    with pytest.raises(AttributeError, match="Reranked has no attribute 'decode_items'"):
+    with pytest.raises(AttributeError, match="'Reranked' object has no attribute 'decode_items'"):
         model.decode_items([0])
     assert model.item_factors_.shape == (60, 4)
     with pytest.raises(AttributeError) as refused:
