@@ -5,7 +5,8 @@
 The older fastrec is a checkout of its own, with an environment of its own. What a request costs hangs on the machine
 and on what else runs there. What it costs in one version, against another one and against a hello, hangs on these
 little: all of them are asked one after the other, again and again, and the medians of the turns are compared.
-Figures go to bench/results/serving_turns.json, from which `python bench/report.py` makes a table of docs/reference/serving.md.
+Figures go to bench/results/serving_turns.json, from which `python bench/report.py` makes a table of
+docs/reference/serving.md.
 """
 
 import argparse
