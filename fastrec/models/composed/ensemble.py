@@ -22,6 +22,7 @@ from fastrec.models.base.fields import Members
 from fastrec.models.base.hiding import is_in
 from fastrec.models.base.persistence import Team, restore_member
 from fastrec.models.base.recommender import Recommender
+from fastrec.models.base.single import Single
 from fastrec.models.base.updating import Change, How, Updating
 from fastrec.models.composed.reranked import Reranked
 
@@ -211,6 +212,13 @@ class Ensemble(Updating):
         for member in self.members_:
             restore_member(member, shared, check=check)  # as in the fit
         self.models = [clone(member) for member in self.members_] if self.models_given_ else None
+
+    def _is_of_members(self, who: Single) -> bool:
+        """Tells whether the members know a single user's history as it is: with strengths as values, none of them 0."""
+        if self._values_are_places and who.history is not None:
+            return False
+        row = who.row(self)
+        return row is None or np.count_nonzero(row.values) == len(row.values)
 
     def _for_members(self, audience: Audience) -> Audience:
         """An audience in the members' form: histories without zeros, and with ones in place of places."""

@@ -173,7 +173,7 @@ class Slots(Ensemble, Explaining):
 
     def answer_one(self, who: Single, k: int, only: NDArray[np.bool_] | None = None) -> SingleAnswer:
         """See `Asked.answer_one`: of the members' own."""
-        if self._values_are_places and who.history is not None:
+        if not self._is_of_members(who):
             return super().answer_one(who, k, only)
         lists: list[List] = []
         fallback = False

@@ -184,7 +184,7 @@ class Switch(Ensemble, Explaining):
 
     def answer_one(self, who: Single, k: int, only: NDArray[np.bool_] | None = None) -> SingleAnswer:
         """See `Asked.answer_one`: the member's own."""
-        if self._values_are_places and who.history is not None:
+        if not self._is_of_members(who):
             return super().answer_one(who, k, only)
         number = int(self._numbers(who.audience(self))[0])
         answer: SingleAnswer = self.members_[number].answer_one(who._replace(vectors=None), k, only)
