@@ -173,7 +173,7 @@ class SequenceRules(ItemWeights):
         counts = self.item_counts_ + 1.0
         left, right = (np.asarray(counts**-power) for power in self._exponents())
         self.weights_ = weigh(pairs, left, right, effective_jobs(self.n_jobs))
-        self._derived.get(self._sums_key(), lambda: pairs)
+        self._derived.put(self._sums_key(), pairs)
 
     def _fades(self) -> NDArray[np.float64]:
         return fades_of(min(self.window, self.n_features_in_), self.decay, self._backward())
@@ -276,7 +276,7 @@ class SequenceRules(ItemWeights):
             seen, order = growing.histories.join(len(self.user_vocabulary))
             pairs = growing.pairs.join()
             weights = weigh(pairs, growing.powers.left, growing.powers.right, effective_jobs(self.n_jobs))
-            self._derived.get(_sums_key(*growing.key[:3]), lambda: pairs)
+            self._derived.put(_sums_key(*growing.key[:3]), pairs)  # `get` waits for makers, who may wait for this lock
             self.seen_, self.order_, self.weights_ = seen, order, weights
             self.item_counts_ = growing.item_counts
             freeze(self)

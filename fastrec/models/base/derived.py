@@ -34,6 +34,10 @@ class Derived:
                     self._made[key] = make()
         return cast("T", self._made[key])
 
+    def put(self, key: Key[T], value: T) -> None:
+        """Keeps a value that is known already. This waits for no other thread, so a caller may hold any lock."""
+        self._made.setdefault(key, value)
+
     def peek(self, key: Key[T]) -> T | None:
         """The value of this key, if it has been made."""
         return cast("T | None", self._made.get(key))

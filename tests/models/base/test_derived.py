@@ -33,3 +33,17 @@ def test_what_has_not_been_made_is_not_made_by_looking():
     assert derived.peek(key) is None
     derived.get(key, lambda: 7)
     assert derived.peek(key) == 7
+
+
+def test_a_known_value_is_kept_while_another_one_is_made():
+    derived, number = Derived(), Key("number")
+
+    def make():
+        other = threading.Thread(target=derived.put, args=(number, 7), daemon=True)
+        other.start()
+        other.join(10)
+        return derived.peek(number)
+
+    assert derived.get(Key("other"), make) == 7
+    derived.put(number, 8)
+    assert derived.peek(number) == 7
