@@ -84,12 +84,21 @@ def double(number):
     """Twice a number."""
     # It is added to itself.
     return number + number  # and returned
+
+
+def triple(
+    number,
+):  # fmt: skip
+    """Three times a number."""
+    return 3 * number
 '''
 
 
 def test_a_change_of_prose_compiles_nothing(sources):
     before = sources({"rows.py": PROSE_AND_CODE})(ROWS)
-    for old in ("It has", "A comment", "Twice a", "It is", "and returned", "    # It is added to itself.\n"):
+    for old in (
+        "It has", "A comment", "Twice a", "It is", "and returned", "    # It is added to itself.\n", "Three times",
+    ):  # fmt: skip
         assert sources({"rows.py": PROSE_AND_CODE.replace(old, "")})(ROWS) == before, old
     assert sources({"rows.py": PROSE_AND_CODE.replace("+", "*")})(ROWS) != before
 

@@ -1,4 +1,4 @@
-"""The one place that compiles: a decorator whose on-disk cache is never stale, and integers known to the compiler."""
+"""Compiles kernels, here alone: a decorator whose on-disk cache is never stale, and integers known to the compiler."""
 
 import contextlib
 import functools
@@ -29,7 +29,9 @@ IMPORTS = re.compile(rf"^from {re.escape(PACKAGE)}(?:\.([\w.]+) import| +import 
 KEPT = 30 * 24 * 3600.0  # seconds that compiled kernels are kept without a process that asks for them
 
 # Docstrings and comments, but for comments after code with a double quote: a change of these parts compiles nothing.
-PROSE = re.compile(r'(?:\A|(?<=:\n))[ \t]*"""(?s:.*?)"""\n|^[ \t]*#.*\n|[ \t]+#[^"\n]*$', re.MULTILINE)
+PROSE = re.compile(
+    r'(?:\A|(?<=:\n)|(?<=:  # fmt: skip\n))[ \t]*"""(?s:.*?)"""\n|^[ \t]*#.*\n|[ \t]+#[^"\n]*$', re.MULTILINE
+)
 
 # Everything that lets LLVM reorder sums and fuse multiplications, without `nnan` and `ninf`: a NaN must stay visible.
 FAST = frozenset({"contract", "reassoc", "nsz", "arcp", "afn"})
@@ -67,7 +69,7 @@ def _bases() -> list[Path]:
 
 
 def _source(module: str) -> str:
-    """The source of a module of this package; empty for one that does not exist."""
+    """Returns the source of a module of this package; empty for one that does not exist."""
     path = SOURCES.joinpath(*module.split("."))
     found = [file for file in (path.with_suffix(".py"), path / "__init__.py") if file.exists()]
     return found[0].read_text(encoding="utf-8") if found else ""
@@ -75,14 +77,14 @@ def _source(module: str) -> str:
 
 @functools.cache
 def _digest_and_imports(module: str) -> tuple[str, frozenset[str]]:
-    """A digest of the code of a module of this package, and the modules of this package that it imports."""
+    """Returns a digest of the code of a module of this package, and the modules of this package that it imports."""
     source = PROSE.sub("", _source(module))
     names = [name.strip() for one, several in IMPORTS.findall(source) for name in (one or several).split(",")]
     return hashlib.sha256(source.encode()).hexdigest(), frozenset(names)
 
 
 def _with_imports(module: str) -> set[str]:
-    """`module` and all modules of this package that it imports, itself or by others."""
+    """Returns `module` and all modules of this package that it imports, directly or through others."""
     found, ahead = {module}, [module]
     while ahead:
         new = _digest_and_imports(ahead.pop())[1] - found
@@ -96,7 +98,7 @@ def _all_modules() -> set[str]:
 
 
 def _cache_name(module: str) -> str:
-    """The folder's name for the compiled kernels of a module: the module and a digest of all that they depend on."""
+    """Returns the name of the folder of a module's compiled kernels: the module, and a digest of all it depends on."""
     inside = module.startswith(f"{PACKAGE}.")
     short = module.removeprefix(f"{PACKAGE}.")
     versions = f"{sys.implementation.cache_tag} numba {numba.__version__} llvmlite {llvmlite.__version__}"
@@ -108,7 +110,7 @@ def _cache_name(module: str) -> str:
 
 @functools.cache
 def cache_folder(module: str) -> Path | None:
-    """The folder of the compiled kernels of a module; None where nothing can be written.
+    """Returns the folder of the compiled kernels of a module; None if no folder can be written to.
 
     Numba's own key covers the file of a function but not the helpers that it calls from other files, so a changed
     helper would leave its callers stale. With the sources of all imported modules in the name, nothing old can be
@@ -167,7 +169,7 @@ class _CacheImpl(caching.CompileResultCacheImpl):  # type: ignore[misc]
 
 
 def _field_names(kinds: Iterable[Any]) -> tuple[Any, ...]:
-    """The names of the fields of all named tuples among types, nested ones included."""
+    """Returns the names of the fields of all named tuples among types, nested ones included."""
     named = [kind for kind in kinds if isinstance(kind, types.BaseTuple)]
     return tuple((getattr(kind, "fields", ()), _field_names(kind.types)) for kind in named)
 
@@ -176,7 +178,7 @@ class _Cache(caching.Cache):  # type: ignore[misc]
     _impl_class = _CacheImpl
 
     def _index_key(self, sig: Any, codegen: Any) -> tuple[Any, ...]:
-        """Numba's key and the fields of named tuples: it knows a tuple by its class's name alone."""
+        """Returns Numba's key and the fields of named tuples: Numba's key has only the name of a tuple's class."""
         return (*super()._index_key(sig, codegen), _field_names(sig))
 
 
@@ -196,7 +198,7 @@ def _uncompiled(function: Function) -> Function:
 def kernel(
     *, fastmath: bool | frozenset[str] = False, inline: bool = False, inner: bool = False
 ) -> Callable[[Function], Function]:
-    """A decorator that compiles a function to run without the GIL, and keeps it on disk; type checkers see it as it is.
+    """Returns a decorator that compiles a function to run without the GIL and keeps it on disk; its type is unchanged.
 
     Parameters
     ----------
@@ -255,7 +257,7 @@ def _unbox_static(kind: StaticType, value: Any, context: Any) -> NativeValue:
 
 @intrinsic  # type: ignore[misc]
 def constant(context: Any, number: Any) -> Any:
-    """Inside a kernel: the value of a `Static` argument as a compile-time constant; of a plain integer, itself."""
+    """Returns, inside a kernel, the value of a `Static` as a compile-time constant, and a plain integer as it is."""
 
     def build(ctx: Any, builder: Any, signature: Any, args: Any) -> Any:
         if isinstance(number, StaticType):

@@ -58,10 +58,13 @@ def catch_up_row(rows: EmbeddingRows, row: int, step: int, tables: StepTables) -
     if rows.last[row] == 0 or gap <= 0:
         return
     n, end = min(gap, len(tables.shrink) - 1), len(tables.resting) - 1
+    # The moves that are still to be made: R(s) − ρⁿ·R(s+n) of the module's docstring. The tables end with their last
+    # numbers.
     ahead = tables.resting[min(rows.last[row], end)] - tables.fading_ratio[n] * tables.resting[min(step, end)]
     rate = broadcast(-ahead, 16)
     fading_first, fading_second = broadcast(tables.fading_first[n], 16), broadcast(tables.fading_second[n], 16)
     shrink = broadcast(tables.shrink[n], 16)
+    # Sixteen numbers at a time: the values move along the momentum, and the moments fade.
     for at in range(row * rows.width, (row + 1) * rows.width, 16):
         first, second = load(rows.first, at, 16), load(rows.second, at, 16)
         moved = multiply(rate, over_root(first, second, EPSILON))
@@ -88,9 +91,11 @@ def group_rows(
     `heads` is -1 throughout before and after; `touched` gets the codes, in the order of their last samples.
     """
     n = 0
+    # From the last sample to the first, so that each sample links to the next one of its code.
     for place in range(len(codes) - 1, -1, -1):
         code = np.int64(codes[place])
         following[place] = heads[code]
+        # The code's first visit: the row is listed and brought up to date.
         if heads[code] < 0:
             touched[n] = code
             n += 1
@@ -149,6 +154,7 @@ def update_rows(
     one = broadcast(np.float32(1.0), 16)
     for index in range(n):
         row = np.int64(touched[index])
+        # The slope is the sum over the linked samples, sixteen columns at a time.
         for j in range(0, width, 16):
             place = np.int64(heads[row])
             slope = zeros(16)
@@ -156,6 +162,7 @@ def update_rows(
                 slope = multiply_add(one, load(slopes, place * width + j, 16), slope)
                 place = np.int64(following[place])
             step_lanes(rows.values, rows.first, rows.second, row * width + j, slope, rate, tiny, tables.shrink[1])
+        # The chain is cleared for the next step.
         heads[row] = -1
         rows.last[row] = step
 
@@ -169,6 +176,7 @@ def update_weights(
     tiny = EPSILON * tables.corrections[min(step, len(tables.rates) - 1)]
     n = len(values)
     one = broadcast(np.float32(1.0), 16)
+    # Sixteen parameters at a time: the slope is the sum over the pieces.
     for at in range(0, n, 16):
         slope = load(slopes, at, 16)
         for piece in range(1, len(slopes)):

@@ -76,11 +76,13 @@ def _add_products_in_registers(
     direction, result = load_row(p, 0, width), load_row(out, 0, width)
     misfit = np.float64(0)
     for i in range(start, stop):
+        # Prefetches the vector of a later entry.
         if first and i + AHEAD < end:
             soon = np.int64(indices[i + AHEAD]) * size
             for f in range(0, size, 64 // vectors.itemsize):
                 prefetch(vectors, soon + f)
         y = load_row(vectors, np.int64(indices[i]) * size, width)
+        # The product with the direction, and the entry's weight; the first pass also adds to the misfit.
         product = dot(y, direction)
         extra = equations.alpha * values[i * step]
         weight = extra * product
@@ -103,14 +105,17 @@ def _add_products_blocked(
     one, none = float32(1), float32(0)
     misfit = np.float64(0)
     for i in range(start, stop, 4):
+        # Prefetches the vectors of four later entries.
         if first:
             for ahead in range(i + AHEAD, min(i + AHEAD + 4, end)):
                 soon = np.int64(indices[ahead]) * width
                 for f in range(0, width, 64 // vectors.itemsize):
                     prefetch(vectors, soon + f)
+        # The places of the four vectors; after the last entry it is repeated.
         i1, i2, i3 = min(i + 1, stop - 1), min(i + 2, stop - 1), min(i + 3, stop - 1)
         y0, y1 = np.int64(indices[i]) * width, np.int64(indices[i1]) * width
         y2, y3 = np.int64(indices[i2]) * width, np.int64(indices[i3]) * width
+        # The products y·p of the four.
         s0, s1, s2, s3 = zeros(16), zeros(16), zeros(16), zeros(16)
         for f in range(0, width, LANES):
             direction = load(p, f, 16)
@@ -118,6 +123,7 @@ def _add_products_blocked(
             s1 = multiply_add(load_floats(vectors, y1 + f, 16), direction, s1)
             s2 = multiply_add(load_floats(vectors, y2 + f, 16), direction, s2)
             s3 = multiply_add(load_floats(vectors, y3 + f, 16), direction, s3)
+        # The weights of the four; a repeated entry gets 0.
         e0, e1 = equations.alpha * values[i * step], equations.alpha * values[i1 * step]
         e2, e3 = equations.alpha * values[i2 * step], equations.alpha * values[i3 * step]
         n1 = one if i + 1 < stop else none
@@ -129,6 +135,7 @@ def _add_products_blocked(
             c0, c1, c2, c3 = one + e0, n1 * (one + e1), n2 * (one + e2), n3 * (one + e3)
             misfit += c0 - c0 * t0 + c1 - c1 * t1 + (c2 - c2 * t2) + (c3 - c3 * t3)
             w0, w1, w2, w3 = c0 - w0, c1 - w1, c2 - w2, c3 - w3
+        # Adds the four weighted vectors to the result.
         b0, b1, b2, b3 = broadcast(w0, 16), broadcast(w1, 16), broadcast(w2, 16), broadcast(w3, 16)
         for f in range(0, width, LANES):
             result = load(out, f, 16)
@@ -170,6 +177,7 @@ def solve_rows_cg(
     for u in range(first, last):
         at = np.int64(u) * size
         start, stop = entries.indptr[u], entries.indptr[u + 1]
+        # The diagonal of the equations, the preconditioner, and the row's part of the residual.
         for f in range(size):
             diagonal[f] = equations.eigenvalues[f] + equations.penalties[u]
             inverse[f] = float32(1) / diagonal[f]
@@ -179,6 +187,7 @@ def solve_rows_cg(
         # The residual at the row's present value, and the loss there.
         misfit = _add_products(entries, start, stop, equations, width, x, r, True)
         rz, rx = float32(0), float32(0)
+        # The first direction, and the products that the loss and the stopping rule need.
         for f in range(size):
             p[f] = r[f] * inverse[f]
         # Loops that sum write nothing. If one wrote, LLVM would check the distance of the arrays at run time, and sum
@@ -192,12 +201,14 @@ def solve_rows_cg(
         for _ in range(steps):
             if not rz > enough:
                 break
+            # The product of the matrix with the direction.
             for f in range(size):
                 q[f] = diagonal[f] * p[f]
             _add_products(entries, start, stop, equations, width, p, q, False)
             pq = float32(0)
             for f in range(size):
                 pq += p[f] * q[f]
+            # The step along the direction, and the residual after it.
             a = rz / pq
             gain += a * rz
             following = float32(0)
@@ -206,6 +217,7 @@ def solve_rows_cg(
                 r[f] -= a * q[f]
             for f in range(size):
                 following += r[f] * r[f] * inverse[f]
+            # The next direction is conjugate to the ones before.
             b = following / rz
             rz = following
             for f in range(size):
@@ -230,12 +242,14 @@ def build_equations(
     start, stop = entries.indptr[u], entries.indptr[u + 1]
     step = min(1, entries.values.shape[0] - 1)
     narrow_row = np.empty(width, float32)
+    # The diagonal part: the Gramian's eigenvalues and the penalty. The right side begins with zeros.
     for f in range(width):
         right[f] = np.float64(0)
         for g in range(f):
             matrix[f, g] = np.float64(0)
         matrix[f, f] = np.float64(equations.eigenvalues[f]) + np.float64(equations.penalties[u])
     confidence = np.float64(0)
+    # Four entries at a time; after the last one, rows of zeros with weight 0.
     for i in range(start, stop, 4):
         for k in range(4):
             row = rows[k]
@@ -245,6 +259,7 @@ def build_equations(
                     row[f] = np.float64(0)
                 continue
             at = np.int64(entries.indices[i + k]) * width
+            # The vector as float32, then as float64, with its part of the right side.
             for f in range(0, width, LANES):
                 store(narrow_row, f, load_floats(equations.vectors, at + f, 16))
             extra = np.float64(equations.alpha) * np.float64(entries.values[(i + k) * step])

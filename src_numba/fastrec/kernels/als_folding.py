@@ -78,13 +78,16 @@ def _choose_add_right(history: Any, start: Any, stop: Any, width: Any, out: Any)
 def _add_right_in_registers(history: Any, start: Any, stop: Any, width: Any, out: Any) -> Any:
     size, n = constant(width), 4 if constant(width) <= FOUR else 1
     result, squares = load_row(out, 0, width), zeros(16)
+    # A few entries are summed in registers before they are added to the result.
     for first in range(start, stop, n):
         total = zero_row(width)
         for i in range(first, min(first + n, stop)):
+            # Prefetches the vector of a later entry.
             if i + AHEAD < history.left:
                 soon = np.int64(history.indices[i + AHEAD]) * size
                 for f in range(0, size, LANES):
                     prefetch(history.vectors, soon + f)
+            # The entry's c_i y_i.
             y = load_row(history.vectors, np.int64(history.indices[i]) * size, width)
             part = scale(float32(1) + history.alpha * history.values[i * history.step], y)
             total, squares = add_scaled(total, float32(1), part), add_squares(squares, part)
@@ -122,6 +125,7 @@ def _add_products_by_four(history: Any, start: Any, stop: Any, width: Any, p: An
     indices, values, vectors = history.indices, history.values, history.vectors
     direction, result = load_row(p, 0, width), load_row(out, 0, width)
     fours = start + (stop - start) // 4 * 4
+    # Four entries at a time: their products with the direction, then the weighted sum of the four.
     for i in range(start, fours, 4):
         y0 = load_row(vectors, np.int64(indices[i]) * size, width)
         y1 = load_row(vectors, np.int64(indices[i + 1]) * size, width)
@@ -133,6 +137,7 @@ def _add_products_by_four(history: Any, start: Any, stop: Any, width: Any, p: An
         part = add_scaled(part, alpha * values[(i + 2) * step] * s2, y2)
         part = add_scaled(part, alpha * values[(i + 3) * step] * s3, y3)
         result = add_scaled(result, float32(1), part)
+    # The entries that are left, one by one.
     for i in range(fours, stop):
         y = load_row(vectors, np.int64(indices[i]) * size, width)
         result = add_scaled(result, alpha * values[i * step] * dot(y, direction), y)
@@ -155,9 +160,11 @@ def _add_products_blocked(history: Any, start: Any, stop: Any, width: Any, p: An
     indices, values, vectors, step = history.indices, history.values, history.vectors, history.step
     none = float32(0)
     for i in range(start, stop, 4):
+        # The places of the four vectors.
         i1, i2, i3 = min(i + 1, stop - 1), min(i + 2, stop - 1), min(i + 3, stop - 1)
         y0, y1 = np.int64(indices[i]) * width, np.int64(indices[i1]) * width
         y2, y3 = np.int64(indices[i2]) * width, np.int64(indices[i3]) * width
+        # The products y·p of the four.
         s0, s1, s2, s3 = zeros(16), zeros(16), zeros(16), zeros(16)
         for f in range(0, width, LANES):
             direction = load(p, f, 16)
@@ -165,10 +172,12 @@ def _add_products_blocked(history: Any, start: Any, stop: Any, width: Any, p: An
             s1 = multiply_add(load_floats(vectors, y1 + f, 16), direction, s1)
             s2 = multiply_add(load_floats(vectors, y2 + f, 16), direction, s2)
             s3 = multiply_add(load_floats(vectors, y3 + f, 16), direction, s3)
+        # The weights of the four; a repeated entry gets 0.
         w0, w1 = values[i * step], values[i1 * step] if i + 1 < stop else none
         w2, w3 = values[i2 * step] if i + 2 < stop else none, values[i3 * step] if i + 3 < stop else none
         b0, b1 = broadcast(history.alpha * w0 * reduce_add(s0), 16), broadcast(history.alpha * w1 * reduce_add(s1), 16)
         b2, b3 = broadcast(history.alpha * w2 * reduce_add(s2), 16), broadcast(history.alpha * w3 * reduce_add(s3), 16)
+        # Adds the four weighted vectors to the result.
         for f in range(0, width, LANES):
             result = load(out, f, 16)
             result = multiply_add(load_floats(vectors, y0 + f, 16), b0, result)
@@ -180,11 +189,15 @@ def _add_products_blocked(history: Any, start: Any, stop: Any, width: Any, p: An
 
 @kernel(fastmath=FAST, inline=True)
 def _add_entries(history: Any, width: Any, p: Any, out: Any, sums: Any, right: bool) -> float:
-    # Adds the entries' part of the right side, or of the product with p, to `out`: a few entries at a time in float32,
-    # and their sums in float64. Returns the sum of the right side's squares.
+    """Adds the entries' part of the right side, or of the product with p, to `out`.
+
+    A few entries at a time are summed in float32, and their sums in float64. Returns the sum of the right side's
+    squares.
+    """
     size, squares = constant(width), np.float64(0)
     summed = SUMMED if size <= FOUR else SUMMED // 2
     many = history.count > summed
+    # The sum goes on in float64 if there are many entries.
     if many:
         for f in range(0, size, LANES):
             store(sums, f, widen(load(out, f, 16)))
@@ -195,10 +208,12 @@ def _add_entries(history: Any, width: Any, p: Any, out: Any, sums: Any, right: b
             squares += np.float64(_add_right(history, start, stop, width, out))
         else:
             _add_products(history, start, stop, width, p, out)
+        # What was summed in float32 moves to float64.
         if many:
             for f in range(0, size, LANES):
                 store(sums, f, add(load(sums, f, 16), widen(load(out, f, 16))))
                 store(out, f, zeros(16))
+    # The sum in float64 is rounded once.
     if many:
         for f in range(size):
             out[f] = float32(sums[f])
@@ -207,7 +222,7 @@ def _add_entries(history: Any, width: Any, p: Any, out: Any, sums: Any, right: b
 
 @kernel(fastmath=FAST, inline=True)
 def _bound_entries(history: Any) -> float:
-    # 1 / sum_i (c_i² / w_i); 0 if an entry has no weight.
+    """Returns 1 / sum_i (c_i² / w_i); 0 if an entry has no weight."""
     total = np.float64(0)
     for i in range(history.count if history.step else 1):
         weight = np.float64(history.alpha) * np.float64(history.values[i])
@@ -252,6 +267,7 @@ def fold_rows(
         for f in range(0, size, LANES):
             store(r, f, zeros(16))
         squares = _add_entries(history, width, pointer(z), pointer(r), pointer(sums), True)
+        # The diagonal D and its inverse, the first preconditioned residual, and the sums for the bounds.
         s0, s1, s2 = zeros(16), zeros(16), zeros(16)
         for f in range(0, size, LANES):
             residual, part = (
@@ -270,6 +286,7 @@ def fold_rows(
             s0, s1, s2 = add(square, s0), multiply_add(residual, correction, s1), multiply_add(square, part, s2)
         right, rz = np.float64(reduce_add(s0)), reduce_add(s1)
         largest, way, held, solved = np.float64(0), np.float64(0), False, right == 0 and squares == 0
+        # A lower bound of ‖A‖² from the right side alone, if float32 holds the squares.
         if LEAST < right < MOST and right > CANCELLED * squares:
             bound = np.float64(reduce_add(s2)) / right + right * _bound_entries(history)
             largest, held = bound * bound, True
@@ -312,10 +329,12 @@ def fold_rows(
             bend = following / rz
             lag = bend * following / a
             rz = following
+        # Conjugate gradients have converged: their solution is the row's.
         if solved:
             for f in range(0, size, LANES):
                 store(solutions, at + f, load(x, f, 16))
             continue
+        # They have not: Cholesky in float64.
         if matrix.shape[0] == 0:
             matrix = np.empty((size, size))
         build_equations(entries, u, equations, size, matrix, sums, rows, weights)

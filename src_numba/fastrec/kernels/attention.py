@@ -37,7 +37,7 @@ NOTHING = np.float32(-1e30)
 
 
 class Heads(NamedTuple):
-    """The shape of attention: heads, their padded width, what products are multiplied by, the longest sequence."""
+    """The shape of attention: heads, their padded width, the factor of the products, the longest sequence."""
 
     heads: int
     width: int
@@ -101,16 +101,19 @@ def _start_row(shares: Floats, at: int, i: int, columns: int, bias: Floats, near
 @kernel(inline=True)
 def _softmax_row(shares: Floats, at: int, i: int, columns: int, fence: Floats) -> None:
     """Writes the softmax of the first i + 1 numbers; the others become zero."""
+    # The largest number of the row, which is subtracted before exp.
     largest = broadcast(NOTHING, 16)
     for j in range(at, at + columns, LANES):
         largest = maximum(load(shares, j, 16), largest)
     top = broadcast(-reduce_maximum(largest), 16)
+    # The shares, with zeros for later events, and their sum.
     total = zeros(16)
     for j in range(0, columns, LANES):
         seen = load(fence, 2 * LANES + _gap(i, j), 16)
         share = multiply(exp_lanes(add(load(shares, at + j, 16), top)), seen)
         total = add(total, share)
         store(shares, at + j, share)
+    # Divides by the sum.
     factor = broadcast(np.float32(1.0) / np.float32(reduce_add(total)), 16)
     for j in range(at, at + columns, LANES):
         store(shares, j, multiply(load(shares, j, 16), factor))
@@ -121,15 +124,16 @@ def attend(
     shape: Heads, mixed: Floats, at: int, n: int, bias: Floats, first: int, shares: Floats, place: int, out: Floats,
     to: int, scratch: Scratch,
 ) -> None:  # fmt: skip
-    """Attention within one sequence of n events, whose first row begins at `at` of `mixed` and at `to` of `out`.
+    """Computes attention within one sequence of n events; its first row begins at `at` of `mixed` and at `to` of `out`.
 
-    The queries are multiplied by the scale in place. `shares` gets p from `place` on, for the way back.
+    The queries are multiplied by the scale in place. `shares` gets p from `place` on, for the backward pass.
     """
     heads, width, span = shape.heads, shape.width, shape.span
     inner, outer = heads * width, padded_width(n)
     step, begin, one = 3 * inner, np.int64(0), np.int64(1)  # no literals, for which kernels would be compiled again
     _scale_rows(mixed, at, step, n, inner, shape.scale)
     clear(out, to, n * inner)
+    # Head by head: the keys transposed, then four queries at a time.
     for head in range(heads):
         query, nearest = at + head * width, first + (head + 1) * span - 1
         _transpose(mixed, query + inner, step, n, width, scratch.across, outer)
@@ -137,6 +141,7 @@ def attend(
             rows = min(4, n - i)
             columns = padded_width(i + rows)
             row = place + (head * n + i) * outer
+            # The biases, then the products with the keys, then the softmax.
             for r in range(rows):
                 _start_row(shares, row + r * outer, i + r, columns, bias, nearest, scratch.fence)
             add_four_rows(
@@ -145,6 +150,7 @@ def attend(
             )  # fmt: skip
             for r in range(rows):
                 _softmax_row(shares, row + r * outer, i + r, columns, scratch.fence)
+            # Adds the values, weighted by p.
             add_four_rows(
                 shares, row, outer, one, mixed, query + 2 * inner, step, out, to + i * inner + head * width, inner,
                 rows, i + rows, width,
@@ -157,6 +163,7 @@ def _unsoftmax_row(shares: Floats, at: int, slopes: Floats, to: int, columns: in
 
     They are zero where p is zero.
     """
+    # The mean of the derivatives, weighted by p: the softmax's part that all logits share.
     total = zeros(16)
     for j in range(0, columns, LANES):
         total = multiply_add(load(shares, at + j, 16), load(slopes, to + j, 16), total)
@@ -172,14 +179,16 @@ def unattend(
     shape: Heads, mixed: Floats, at: int, n: int, shares: Floats, place: int, errors: Floats, to: int,
     mixed_slopes: Floats, bias_slopes: Floats, first: int, scratch: Scratch,
 ) -> None:  # fmt: skip
-    """The derivatives by `mixed` as it was before `attend`, written to `mixed_slopes`, from `errors` by its outputs.
+    """Writes the derivatives by `mixed`, as it was before `attend`, to `mixed_slopes`.
 
-    Adds to `bias_slopes`, whose head 0 begins at `first`.
+    `errors` holds the derivatives by the outputs of `attend`. Those by the biases are added to `bias_slopes`, whose
+    head 0 begins at `first`.
     """
     heads, width, span = shape.heads, shape.width, shape.span
     inner, outer = heads * width, padded_width(n)
     step, begin, one = 3 * inner, np.int64(0), np.int64(1)
     clear(mixed_slopes, at, n * step)
+    # Head by head: the values transposed, then four outputs at a time.
     for head in range(heads):
         query, error, share = at + head * width, to + head * width, place + head * n * outer
         nearest = first + (head + 1) * span - 1

@@ -28,6 +28,7 @@ def count_cells(
     `ends` holds the starts of the rows before the call, and their ends after it.
     """
     first, cells = 0, 0
+    # Column by column: an event in the row's last cell adds to it, any other begins a new cell.
     for column in range(len(column_ends)):
         for event in range(first, column_ends[column]):
             row = sorted_rows[event]

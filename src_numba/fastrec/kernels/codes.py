@@ -108,6 +108,7 @@ def add_nibbles(row: Any, layout: Any, d: int, out: Any) -> None:
     """
     group, tables = layout.group, pointer(layout.tables)
     half, n_groups = group // 2, (d + group - 1) // group
+    # Group by group: its step, then its lower and its upper half.
     for g in range(n_groups):
         step = tables[np.int64(row[n_groups * half + g])]
         codes, target = advance(row, g * half), advance(out, g * group)
@@ -136,6 +137,7 @@ def add_centroids(row: Any, layout: Any, d: int, out: Any) -> None:
     """Adds a row's scale times the centroids that the codes name; part p ends before dimension (p + 1) · d / parts."""
     group, parts, few = layout.group, layout.parts, layout.kind == FEW_CENTROIDS
     scale, tables, start = scale_of(row, layout), advance(pointer(layout.tables), STEPS), 0
+    # Part by part: the centroid that the code names, times the row's scale.
     for part in range(parts):
         stop = (part + 1) * d // parts
         centroid = advance(tables, (part * layout.centroids + code_at(row, part, few)) * group)
@@ -149,10 +151,12 @@ def add_centroids(row: Any, layout: Any, d: int, out: Any) -> None:
 def add_signs(row: Any, layout: Any, d: int, out: Any) -> None:
     """Adds the row's step, named by the byte after the bits, with the sign of each bit."""
     step = pointer(layout.tables)[np.int64(row[(d + 7) // 8])]
+    # Whole bytes, eight numbers each.
     for at in range(d // 8):
         byte, target = np.int32(row[at]), advance(out, 8 * at)
         for j in range(8):
             target[j] += step * np.float32(2 * ((byte >> np.int32(j)) & 1) - 1)
+    # The bits of the last byte, if it is not full.
     for j in range(d - d % 8, d):
         out[j] += step * np.float32(2 * ((np.int32(row[j >> 3]) >> (j & 7)) & 1) - 1)
 
@@ -179,11 +183,13 @@ def add_level(row: Any, layout: Any, d: int, out: Any) -> None:
 def decode_row(row: Any, coded: Any, whole: bool, out: Any) -> None:
     """Writes the numbers of one row; without `whole` only those of its coarse codes."""
     d = coded.dimensions - coded.exact
+    # The coarse level, then the fine one.
     for j in range(d):
         out[j] = np.float32(0)
     add_level(row, coded.coarse, d, out)
     if whole and coded.fine.kind != NOTHING:
         add_level(row, coded.fine, d, out)
+    # The exact numbers come last.
     for j in range(coded.exact):
         out[d + j] = float_at(row, coded.exact_at + 4 * j)
 
@@ -244,6 +250,7 @@ def rotate_rows(vectors: Any, rotation: Any, out: Any) -> None:
     """Fills `out` with vectors · rotation, each row is summed in one order; widths are multiples of 16."""
     inner, width = rotation.shape
     source, matrix, target = pointer(vectors), pointer(rotation), pointer(out)
+    # Sixteen columns at a time, summed in the order of the inner width.
     for i in range(len(vectors)):
         row, place = advance(source, i * vectors.shape[1]), advance(target, i * width)
         for j in range(0, width, 16):
@@ -266,10 +273,12 @@ def encode_nibbles(vectors: Any, group: int, steps: Any, levels: Any, rows: Any)
     n, d = vectors.shape
     half, n_groups = group // 2, (d + group - 1) // group
     for i in range(n):
+        # Group by group: the best step, and the levels by it.
         for g in range(n_groups):
             first, last = g * group, min(d, (g + 1) * group)
             name = find_step(vectors[i, first:last], steps, levels)
             set_levels(vectors[i, first:last], steps[name], levels)
+            # Two levels in a byte; places after the last number get the middle.
             for j in range(half):
                 low = levels[j] if j < last - first else np.uint8(8)
                 high = levels[half + j] if half + j < last - first else np.uint8(8)
@@ -280,10 +289,12 @@ def encode_nibbles(vectors: Any, group: int, steps: Any, levels: Any, rows: Any)
 @kernel(inner=True)
 def find_step(values: Any, steps: Any, levels: Any) -> int:
     """Returns the step with the least squared error for some values, by its name."""
+    # With the first step all numbers become 0: its error is the sum of squares.
     most, best_error, best = 0.0, 0.0, 0
     for value in values:
         most = max(most, abs(np.float64(value)))
         best_error += np.float64(value) * value
+    # From the step that reaches the largest number downwards, until the range is too narrow.
     name = min(np.searchsorted(steps, np.float32(most / 7.5)), len(steps) - 1)
     while name > 0:
         error = set_levels(values, steps[name], levels)
@@ -331,12 +342,14 @@ def assign_centroids(vectors: Any, centroids: Any, halves: Any, lanes: Any, code
         for part in range(parts):
             row, table = advance(source, (i * parts + part) * group), advance(tables, part * group * width)
             best, code, own = np.float32(-np.inf), 0, advance(offsets, part * width)
+            # Sixteen centroids at a time: the product minus half the squared norm is largest for the nearest one.
             for c in range(0, width, 16):
                 total = broadcast(np.float32(0), 16)
                 for j in range(group):
                     total = multiply_add(broadcast_load(row, j, 16), load(table, j * width + c, 16), total)
                 total = subtract(total, load(own, c, 16))
                 bits = above(total, broadcast(best, 16))
+                # Lanes that are better than the best so far; among equal ones the first stays.
                 if bits:
                     store(scores, 0, total)
                     while bits:

@@ -19,8 +19,10 @@ def fill_gramian(rows: Entries, features: Entries, diagonal: Any, first: int, la
     """
     row_step, step = min(1, len(rows.values) - 1), min(1, len(features.values) - 1)
     for row in range(first, last):
+        # The row begins with zeros.
         line = gramian[row]
         line[:] = 0
+        # Adds the products with the columns up to the row's own.
         for p in range(rows.indptr[row], rows.indptr[row + 1]):
             feature, value = rows.indices[p], rows.values[p * row_step]
             for q in range(features.indptr[feature], features.indptr[feature + 1]):
@@ -55,14 +57,15 @@ def gather_lower(
 ) -> None:  # fmt: skip
     """Writes the Gramian's entries below its diagonal, row by row from `starts` on, in any order within a row.
 
-    Entries g_ij with |g_ij| · scales[i] · scales[j] below `threshold` are left out. `counts[i]` gets how many there
-    are; with empty `codes` that is all.
+    Entries g_ij with |g_ij| · scales[i] · scales[j] below `threshold` are left out. `counts[i]` gets the number of
+    entries. With empty `codes` nothing else is written.
     """
     n = len(scales)
     sums, touched, met = np.zeros(n, np.float32), np.empty(n, np.int32), np.full(n, -1, np.int32)
     row_step, step = min(1, len(rows.values) - 1), min(1, len(features.values) - 1)
     for row in range(first, last):
         count = 0
+        # Adds the products with the columns before the row's own, and lists the columns.
         for p in range(rows.indptr[row], rows.indptr[row + 1]):
             feature, value = rows.indices[p], rows.values[p * row_step]
             for q in range(features.indptr[feature], features.indptr[feature + 1]):
@@ -74,6 +77,7 @@ def gather_lower(
                     touched[count] = column
                     count += 1
                 sums[column] += value * features.values[q * step]
+        # Keeps the entries that reach the threshold, and clears the sums.
         kept = 0
         for c in range(count):
             column = touched[c]
@@ -94,14 +98,15 @@ def solve_columns(
 ) -> None:  # fmt: skip
     """Fills the weights from each item's support to the item, for items from `first` to `last`.
 
-    `supports` has a row of codes for each item, -1 behind them; `weights[j]` gets theirs, `own[j]` the item's weight to
-    itself.
+    `supports` has a row of codes for each item, and -1 after them. `weights[j]` gets the weights of these codes, and
+    `own[j]` the item's weight to itself.
     """
     k = supports.shape[1]
     # The item itself comes after its support, so that the last row of the system is the right side.
     system, scratch = np.empty((k + 1, k + 1), np.float32), np.empty((3, k), np.float32)
     places, members = np.full(len(gramian.diagonal), -1, np.int32), np.empty(k + 1, np.int32)
     for item in range(first, last):
+        # The system of the support and the item, and its solution: the weights without a penalty on the diagonal.
         size = count_chosen(supports[item])
         members[:size] = supports[item, :size]
         members[size] = item

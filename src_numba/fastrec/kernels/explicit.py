@@ -25,7 +25,7 @@ def _misfit(
     others: Floats,
     x: Floats,
 ) -> float:
-    # Returns the sum of the squared errors of a row.
+    """Returns the sum of the squared errors of a row."""
     size = x.shape[0] - 1
     total = np.float64(0)
     for i in range(start, stop):
@@ -62,6 +62,7 @@ def solve_ratings_cholesky(
     x, narrow = np.empty(width), np.empty(width, float32)
     for u in range(first, last):
         start, stop = indptr[u], indptr[u + 1]
+        # The penalties, and a right side of zeros.
         for f in range(width):
             x[f] = np.float64(0)
             for g in range(f):
@@ -81,6 +82,7 @@ def solve_ratings_cholesky(
                 for f in range(width):
                     x[f] += target * z[f]
             add_outer_products(matrix, rows, weights)
+        # The solution by Cholesky; a row without entries stays at zero.
         if stop > start:
             factorize(matrix)
             substitute(matrix, x)
@@ -95,7 +97,7 @@ def _begin_row(
     indices: Codes, values: Floats, start: int, stop: int, mean: float, others: Floats, x: Floats, r: Floats,
     inverse: Floats,
 ) -> None:  # fmt: skip
-    # Adds the entries' part to the residual at x and to the diagonal of the equations; the last column is the bias.
+    """Adds the entries' part to the residual at x and to the diagonal of the equations; the last column is the bias."""
     size = x.shape[0] - 1
     for i in range(start, stop):
         y = others[indices[i]]
@@ -112,7 +114,7 @@ def _begin_row(
 
 @kernel(fastmath=FAST, inline=True)
 def _add_row_products(indices: Codes, start: int, stop: int, others: Floats, p: Floats, q: Floats) -> None:
-    # Adds the entries' part of the equations' matrix times p to q.
+    """Adds the entries' part of the product of the equations' matrix and p to q."""
     size = p.shape[0] - 1
     for i in range(start, stop):
         y = others[indices[i]]
@@ -184,6 +186,7 @@ def solve_ratings_cg(
             rz = following
             for f in range(width):
                 p[f] = r[f] * inverse[f] + b * p[f]
+        # The row's solution, and its squared errors.
         for f in range(width):
             solutions[u, f] = x[f]
         errors[u] = _misfit(indices, values, start, stop, mean, others, x)

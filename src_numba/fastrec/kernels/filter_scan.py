@@ -175,6 +175,7 @@ def spread_history(
         for q in range(users.indptr[user], users.indptr[user + 1]):
             place = np.int64(users.indices[q])
             store(spread, place, multiply_add(load(users.values, q, 1), value, load(spread, place, 1)))
+    # The largest number of p.
     largest = nothing
     for start in range(0, len(spread), 16):
         largest = maximum(load(spread, start, 16), largest)
@@ -186,14 +187,16 @@ def search_filter(
     way: Any, first: int, last: int, signals: Signals, items: Entries, users: Entries, panels: FilterPanels,
     vectors: Any, filters: Any, scratch: Scratch, slack: float, codes: Any, scores: Any,
 ) -> int:  # fmt: skip
-    """Fills rows `first` to `last` of codes and scores with each user's best items; returns how many are not answered.
+    """Fills rows `first` to `last` of codes and scores with each user's best items.
 
-    Those get `UNBOUNDED` as their first code. `slack` is what rounding may change a score by, relative to its parts.
+    Returns the number of users that are not answered; they get `UNBOUNDED` as their first code. `slack` bounds the
+    change of a score by rounding, relative to the score's parts.
     """
     doors, group, missed = open_doors(filters), len(scratch.counts), 0
     at, n_panels, nothing = take_place(signals, panels, scratch, vectors, slack), len(panels.words), zeros(16)
     for start in range(first, last, group):
         size = min(group, last - start)
+        # The two steps over the graph, and a first limit, for each user of the group.
         for i in range(size):
             largest = spread_history(
                 start + i, signals.histories, items, users, scratch.users, scratch.touched, scratch.spread[i]
@@ -203,12 +206,15 @@ def search_filter(
             at.counts[i] = 0 if bounded else UNBOUNDED
             if bounded:
                 at.limits[i] = find_limit(way, start + i, i, at, doors)
+        # All panels, one after the other, so that a panel in the cache serves the whole group. What was read of p is
+        # set to zero again.
         for panel in range(n_panels):
             for i in range(size):
                 bits = scan_panel(way, panel, start + i, i, at)
                 if bits:
                     keep_candidates(panel, start + i, i, bits, at, doors)
                 store(at.spread, i * at.n + 16 * panel, nothing)
+        # The answers: the best of the candidates by exact scores.
         for i in range(size):
             if at.counts[i] == UNBOUNDED:
                 codes[start + i, 0] = UNBOUNDED
@@ -223,6 +229,7 @@ def search_filter(
 def find_limit(way: Any, row: int, i: int, at: Any, doors: Any) -> float:
     """Returns the k-th largest lower bound of the items that are best by p alone: a limit for the other items."""
     spread, lowers, nobody = advance(at.spread, i * at.n), advance(at.lowers, i * at.k), advance(at.nobody, i * at.k)
+    # The places with the largest p times degree, in a heap.
     for seed in range(at.n_seeds):
         at.seeds[seed], at.seeded[seed] = -np.inf, EMPTY
     clear_heap(lowers, nobody, at.k)
@@ -238,6 +245,7 @@ def find_limit(way: Any, row: int, i: int, at: Any, doors: Any) -> float:
             code = at.order[start + lane]
             if at.lanes[lane] > at.seeds[0] and code >= 0 and is_open(doors, row, code):
                 sift_down(at.seeds, at.seeded, at.n_seeds, at.lanes[lane], start + lane)
+    # The lower bounds of these places: the k-th largest is the limit.
     for seed in range(at.n_seeds):
         place = at.seeded[seed]
         if place != EMPTY:
@@ -268,12 +276,14 @@ def scan_panel(way: Any, panel: int, row: int, i: int, at: Any) -> int:
     reach = multiply_add(length, broadcast(tails[0], 16), add(own, error))
     if not at_least(multiply(reach, degree), limit):
         return 0
+    # The error of a score: the parts of the slack and of both roundings to bytes.
     error = multiply_add(length, broadcast(at.user_errors[row], 16), error)
     error = multiply_add(load(at.errors, place, 16), broadcast(at.user_norms[row], 16), error)
     step = multiply(load(at.steps, place, 16), broadcast(at.user_steps[row], 16))
     words, query = advance(at.words, place * at.width), advance(at.user_words, row * at.width)
     nothing = broadcast(np.int32(0), 16)
     a, b, c, d = nothing, nothing, nothing, nothing
+    # Part by part: the sums of bytes in four chains, then the largest value that the rest can add.
     for part in range(at.parts):
         a = add(a, broadcast(at.offsets[row * at.parts + part], 16))
         stop = min((part + 1) * PART, at.width)
@@ -307,6 +317,7 @@ def keep_candidates(panel: int, row: int, i: int, bits: int, at: Any, doors: Any
         place = 16 * panel + lane
         if at.order[place] < 0 or not is_open(doors, row, at.order[place]):
             continue
+        # If there is no room left, the candidates below the limit go; a user who keeps too many is given up.
         if at.counts[i] == at.room:
             drop_candidates(i, at)
             if 4 * at.counts[i] > 3 * at.room:
@@ -315,6 +326,7 @@ def keep_candidates(panel: int, row: int, i: int, bits: int, at: Any, doors: Any
         new = first + at.counts[i]
         at.uppers[new], at.sums[new], at.places[new] = at.lanes[lane], at.spread[i * at.n + place], place
         at.counts[i] += 1
+        # The lower bound may raise the limit.
         if at.lanes[16 + lane] > lowers[0]:
             sift_down(lowers, advance(at.nobody, i * at.k), at.k, at.lanes[16 + lane], 0)
             at.limits[i] = max(at.limits[i], lowers[0])
@@ -338,6 +350,7 @@ def rank_candidates(row: int, i: int, at: Any, codes: Any, scores: Any) -> None:
     places, sums, count = advance(at.places, i * at.room), advance(at.sums, i * at.room), at.counts[i]
     clear_heap(scores, codes, at.k)
     for start in range(0, count, CHAINS):
+        # The exact scores of a few candidates side by side, then the heap of the best.
         size = min(CHAINS, count - start)
         for lane in range(CHAINS):
             at.lanes[lane] = sums[start + min(lane, size - 1)]
@@ -360,12 +373,14 @@ def vector_of(at: Any, place: int) -> Any:
 def add_chains(at: Any, own: Any, places: Any, size: int) -> None:
     """Adds V_j · c to the lanes of `CHAINS` candidates, each in the order of the factors; the last one pads."""
     last, lanes = size - 1, at.lanes
+    # The vectors of the eight, and the sums that are added to.
     v0, v1 = vector_of(at, places[0]), vector_of(at, places[min(1, last)])
     v2, v3 = vector_of(at, places[min(2, last)]), vector_of(at, places[min(3, last)])
     v4, v5 = vector_of(at, places[min(4, last)]), vector_of(at, places[min(5, last)])
     v6, v7 = vector_of(at, places[min(6, last)]), vector_of(at, places[min(7, last)])
     s0, s1, s2, s3 = load(lanes, 0, 1), load(lanes, 1, 1), load(lanes, 2, 1), load(lanes, 3, 1)
     s4, s5, s6, s7 = load(lanes, 4, 1), load(lanes, 5, 1), load(lanes, 6, 1), load(lanes, 7, 1)
+    # One factor of all eight at a time.
     for f in range(at.factors):
         c = load(own, f, 1)
         s0, s1 = multiply_add(load(v0, f, 1), c, s0), multiply_add(load(v1, f, 1), c, s1)

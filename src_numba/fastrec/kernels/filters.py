@@ -46,6 +46,7 @@ def multiply_rows(
             store(out, at + 2 * LANES, c)
             store(out, at + 3 * LANES, d)
         else:
+            # A narrower strip, sixteen columns at a time.
             for f in range(0, width - left, LANES):
                 a = zeros(16)
                 for i in range(start, stop):

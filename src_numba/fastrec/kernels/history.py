@@ -44,6 +44,7 @@ def append_events(
     row_codes, row_values, row_order = row[0], row[1].view(np.float32), row[2]
     found_codes, found_values, found_order = found[0], found[1].view(np.float32), found[2]
     room = lists[2]
+    # The old row is copied, and listed from the oldest item to the newest.
     for at in range(old):
         found_codes[at], found_values[at], found_order[at] = row_codes[at], row_values[at], row_order[at]
         room[row_order[at]] = at
@@ -57,6 +58,7 @@ def append_events(
                 low = middle + 1
             else:
                 high = middle
+        # An item of the row combines its values; a new one moves those behind it.
         value, had = values[event], 0
         if low < size and found_codes[low] == codes[event]:
             had = np.int64(found_values[low] != 0)

@@ -59,6 +59,7 @@ def count_pairs(
     """
     for sequence in range(first, last):
         n = keep_events(items, starts[sequence], starts[sequence + 1], shares, seed, kept)
+        # Each pair of different items in a window is counted for its two blocks.
         for place in range(n):
             center = items[kept[place]]
             begin, end = window_bounds(place, n, kept[place], window, shrink, seed)
@@ -88,6 +89,7 @@ def place_pairs(
     """Writes the same pairs to the places of their cells; `places`, of shape (blocks, blocks), advances."""
     for sequence in range(first, last):
         n = keep_events(items, starts[sequence], starts[sequence + 1], shares, seed, kept)
+        # Each pair of different items in a window goes to the next place of its cell.
         for place in range(n):
             center = items[kept[place]]
             begin, end = window_bounds(place, n, kept[place], window, shrink, seed)

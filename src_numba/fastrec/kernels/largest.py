@@ -49,9 +49,11 @@ def count_down(values: Any, n: int, k: int) -> float:
 def bisect(values: Any, n: int, k: int) -> float:
     """Returns the k-th largest value: bisection brackets the number that k values reach."""
     low, high = find_smallest(values, n, LOWEST), find_largest(values, n)
+    # If k values equal the largest one, it is the answer.
     if count_above(values, n, high, True) >= k:
         return high
     while True:
+        # Halves the bracket; it ends when k values reach the middle, or no float32 lies within.
         middle = np.float32(0.5) * low + np.float32(0.5) * high
         if not (low < middle and middle < high):
             return low
@@ -72,11 +74,13 @@ def choose_largest(values: Any, n: int, places: Any, k: int, tops: Any, spots: A
     least k values, and few more, reach the k-th largest of the groups' maxima. Only these are read again.
     """
     stride, limit = (k + 7) // 8 * 16, np.float32(-np.inf)
+    # The values that reach the k-th largest of the groups' maxima, and the k-th largest of these.
     if n >= 2 * stride:
         limit = find_kth_of_groups(values, n, stride, k, tops)
     count = gather_reaching(values, n, limit, tops, spots)
     store(tops, count, broadcast(np.float32(-np.inf), 16))
     low = find_kth_largest(tops, padded_width(count), k)
+    # The values above it, and as many of those equal to it as there are places left, the first ones first.
     found, equal = 0, k
     for at in range(count):
         equal -= tops[at] > low

@@ -34,7 +34,7 @@ def _tile(
     x: Floats, at: int, across: int, down: int, w: Floats, first: int, wide: int, out: Floats, place: int, outer: int,
     inner: int,
 ) -> None:  # fmt: skip
-    """Adds to four rows of 32 columns."""
+    """Adds the products of four rows of x to 32 columns of `out`."""
     a0, a1 = load(out, place, 16), load(out, place + 16, 16)
     b0, b1 = load(out, place + outer, 16), load(out, place + outer + 16, 16)
     c0, c1 = load(out, place + 2 * outer, 16), load(out, place + 2 * outer + 16, 16)
@@ -62,7 +62,7 @@ def _narrow_tile(
     x: Floats, at: int, across: int, down: int, w: Floats, first: int, wide: int, out: Floats, place: int, outer: int,
     inner: int,
 ) -> None:  # fmt: skip
-    """Adds to four rows of 16 columns."""
+    """Adds the products of four rows of x to 16 columns of `out`."""
     a, b = load(out, place, 16), load(out, place + outer, 16)
     c, d = load(out, place + 2 * outer, 16), load(out, place + 3 * outer, 16)
     for _ in range(inner):
@@ -81,7 +81,7 @@ def _narrow_tile(
 def _strip(
     x: Floats, at: int, down: int, w: Floats, first: int, wide: int, out: Floats, place: int, inner: int
 ) -> None:
-    """Adds to one row of 16 columns."""
+    """Adds the products of one row of x to 16 columns of `out`."""
     a = load(out, place, 16)
     for _ in range(inner):
         a = multiply_add(broadcast_load(x, at, 16), load(w, first, 16), a)
@@ -95,7 +95,8 @@ def add_four_rows(
     x: Floats, at: int, across: int, down: int, w: Floats, first: int, wide: int, out: Floats, place: int, outer: int,
     rows: int, inner: int, columns: int,
 ) -> None:  # fmt: skip
-    """`add_products` for at most four rows, and for matrices whose rows lie apart: `wide` in w, and `outer` in out."""
+    """Does as `add_products`, for at most four rows; the rows of w lie `wide` apart, and those of `out` `outer`."""
+    # Four rows: pairs of vectors, and a single one if the width is odd in vectors.
     column = 0
     if rows == 4:
         for column in range(0, columns - 16, 32):
@@ -104,6 +105,7 @@ def add_four_rows(
             column = columns - 16
             _narrow_tile(x, at, across, down, w, first + column, wide, out, place + column, outer, inner)
         return
+    # Fewer rows, one by one.
     for row in range(rows):
         for column in range(0, columns, 16):
             _strip(x, at + row * across, down, w, first + column, wide, out, place + row * outer + column, inner)
@@ -129,6 +131,7 @@ def add_products(
     `outer` is a multiple of sixteen, `out` and `w` are of that width. Each sum runs over k in its order, whatever the
     number of rows: a row's result does not depend on the others.
     """
+    # Strips of 32 columns: four rows at a time, then the rows that are left.
     for column in range(0, outer - 16, 32):
         for row in range(0, rows - 3, 4):
             _tile(
@@ -138,6 +141,7 @@ def add_products(
         for row in range(rows - rows % 4, rows):
             for part in range(column, column + 32, 16):
                 _strip(x, at + row * across, down, w, first + part, outer, out, place + row * outer + part, inner)
+    # The last strip of 16 columns.
     if outer % 32:
         column = outer - 16
         for row in range(0, rows - 3, 4):
@@ -161,13 +165,14 @@ def _copy_columns(x: Floats, at: int, step: int, rows: int, out: Floats, to: int
 def add_outer(
     x: Floats, at: int, errors: Floats, first: int, out: Floats, to: int, rows: int, inner: int, outer: int
 ) -> None:
-    """Adds xᵀ·errors.
+    """Adds xᵀ·errors to `out`.
 
-    Both are copied in the order of reading: sixteen columns of x and 32 of `errors`, a row after the other. If rows lie
-    a power of two apart, their columns would evict each other from the cache.
+    Both matrices are copied in the order of reading: sixteen columns of x and 32 of `errors`, one row after the other.
+    Without the copies, columns of rows that lie a power of two apart would evict each other from the cache.
     """
     most, zero, one, lanes = min(rows, ROWS_AT_ONCE), np.int64(0), np.int64(1), np.int64(16)
     columns, panel = np.empty(most * inner, np.float32), np.empty(most * 32, np.float32)
+    # Some rows at a time: sixteen columns of x are copied, then 32 of the errors, whose products are added.
     for row in range(0, rows, ROWS_AT_ONCE):
         some = min(ROWS_AT_ONCE, rows - row)
         for k in range(0, inner, 16):
@@ -217,7 +222,8 @@ def spread_row(row: Floats, first: int, out: Floats, place: int, rows: int, widt
 
 @kernel(inline=True)
 def sum_rows(x: Floats, at: int, out: Floats, place: int, rows: int, width: int) -> None:
-    """Adds the sum of the rows of x."""
+    """Adds the sum of the rows of x to `out`."""
+    # One strip of columns at a time.
     for j in range(0, width, 16):
         a = load(out, place + j, 16)
         one = broadcast(np.float32(1.0), 16)
@@ -228,7 +234,7 @@ def sum_rows(x: Floats, at: int, out: Floats, place: int, rows: int, width: int)
 
 @kernel()
 def transpose_kernels(layers: Counts, weights: Floats, transposed: Floats) -> None:
-    """Fills `transposed`."""
+    """Fills `transposed` with the transposed matrices of all layers, at the same places."""
     for index in range(len(layers)):
         inputs, outputs, at = layers[index, 0], layers[index, 1], layers[index, 3]
         for k in range(0, inputs, 16):
@@ -244,6 +250,7 @@ def normalize_rows(
     """Normalizes each row of x in place: gain·(x − mean)/deviation + shift (Ba, Kiros, Hinton 2016)."""
     for r in range(rows):
         row, kept = x[r * padded : (r + 1) * padded], normal[r * padded : (r + 1) * padded]
+        # Mean and variance of the row, in two passes.
         mean = np.float32(0.0)
         for j in range(width):
             mean += row[j]
@@ -253,6 +260,7 @@ def normalize_rows(
             variance += (row[j] - mean) * (row[j] - mean)
         scale = np.float32(1.0) / np.float32(math.sqrt(variance / np.float32(width) + EPSILON))
         scales[r] = scale
+        # The normalized row, and its gain and shift; the padding stays zero.
         for j in range(width):
             kept[j] = (row[j] - mean) * scale
             row[j] = kept[j] * weights[gain + j] + weights[gain + padded + j]
@@ -281,9 +289,11 @@ def normalize_columns(
             variance = multiply_add(gap, gap, variance)
         variance = divide(variance, count)
         scale = divide(one, square_root(add(variance, least)))
+        # The moments are added to the sums over blocks.
         store(scales, j, scale)
         store(moments, gain + j, add(load(moments, gain + j, 16), mean))
         store(moments, gain + padded + j, add(load(moments, gain + padded + j, 16), variance))
+        # The normalized column, with its gain and shift.
         gains, shifts = load(weights, gain + j, 16), load(weights, gain + padded + j, 16)
         for at in range(j, rows * padded, padded):
             value = multiply(subtract(load(x, at, 16), mean), scale)
@@ -304,13 +314,16 @@ def unnormalize_rows(
     slopes: Floats,
     frozen: bool,
 ) -> None:
-    """Replaces derivatives by the outputs of `normalize_rows` by those by its inputs; adds slopes."""
+    """Turns derivatives by the outputs of `normalize_rows` into those by its inputs; adds those by gain and shift."""
     for r in range(rows):
         row, kept = errors[r * padded : (r + 1) * padded], normal[r * padded : (r + 1) * padded]
+        # The slopes of gain and shift.
         if not frozen:
             for j in range(width):
                 slopes[gain + j] += row[j] * kept[j]
                 slopes[gain + padded + j] += row[j]
+        # The derivatives by the normalized row; their mean and their part along the row vanish, as a row has a fixed
+        # mean and length.
         mean, along = np.float32(0.0), np.float32(0.0)
         for j in range(width):
             row[j] *= weights[gain + j]
@@ -337,6 +350,7 @@ def unnormalize_columns(
         store(slopes, gain + j, add(load(slopes, gain + j, 16), along))
         store(slopes, gain + padded + j, add(load(slopes, gain + padded + j, 16), mean))
         mean, along = divide(mean, count), divide(along, count)
+        # What is left of the errors after their mean and their part along the values.
         factor = multiply(load(weights, gain + j, 16), load(scales, j, 16))
         for at in range(j, rows * padded, padded):
             rest = subtract(subtract(load(errors, at, 16), mean), multiply(load(normal, at, 16), along))
@@ -346,10 +360,12 @@ def unnormalize_columns(
 @kernel(fastmath=FAST)
 def rectify(x: Floats, n: int, dropout: np.float32, seed: np.uint32) -> None:
     """Applies ReLU in place; with dropout, outputs vanish at random and the others grow, so that the mean stays."""
+    # Without dropout: ReLU that keeps a NaN.
     if dropout == np.float32(0.0):
         for i in range(n):
             x[i] = max(x[i], np.float32(0.0)) if x[i] == x[i] else x[i]
         return
+    # With dropout: a number is left out if its random bits are below the bound.
     scale = np.float32(1.0) / (np.float32(1.0) - dropout)
     bound = np.uint32(np.float64(dropout) * 4294967296.0)
     for i in range(n):

@@ -144,8 +144,8 @@ def search_lists(
 ) -> int:  # fmt: skip
     """Fills rows of codes and scores by a scan of some lists; returns the first query that is not finite, or -1.
 
-    As `scan.search_bytes` does for all vectors. `table` is an AddressTable, written; mask, starts and closed are a
-    Filter, and `first` the place of query 0 among its rows.
+    `scan.search_bytes` does the same for all vectors. `table` is a written AddressTable. mask, starts and closed are
+    the arrays of a Filter, and `first` is the place of query 0 among its rows.
     """
     asked = read_table(table)
     place, plan = cut_place(asked.place, 0, len(queries)), asked.visits  # it has space for as many queries
@@ -205,10 +205,12 @@ def assign_rows(
         form.levels, form.shift, own, vectors.shape[1], pointer_to_bytes(space.quads), np.float32(0), np.float32(0),
         plan, place,
     )  # fmt: skip
+    # The nearest few of each vector are its list of candidates.
     for row in range(place.n):
         place.starts[row] = row * few
         if place.counts[row] != GIVEN_UP:
             place.counts[row] = few
+    # The first of them by exact distance.
     rank_lists(
         pointer(exact.vectors), pointer(exact.norms), exact.metric, exact.vectors.shape, own, place.norms, 0, place.n,
         Lists(place.starts, place.counts, probes, True, place.lowers), open_doors(filters),
@@ -223,6 +225,7 @@ def plan_visits(
 ) -> int:  # fmt: skip
     """Makes queries ready and chooses their lists, a few at a time; returns the first that is not finite, or -1."""
     for start in range(0, place.n, READIED):
+        # The queries of this part: scaled, rotated and rounded, then their lists.
         part = cut_place(place, start, min(READIED, place.n - start))
         bad = scale_queries(advance(queries, start * d), d, metric, scale, longest, part)
         if bad >= 0:
@@ -245,9 +248,11 @@ def round_queries(levels: int, shift: int, quads: Any, place: Any) -> None:
         quads[at] = 0
     for row in range(place.n):
         rotated, own = advance(place.rotated, row * place.stride), advance(quads, 4 * row * place.width)
+        # The step that makes the largest number the highest level; a row of zeros has none.
         largest = find_amplitude(rotated, place.stride)
         inverse = np.float32(levels) / largest if largest > FAINT else np.float32(0)
         total, _ = round_row(rotated, place.stride, inverse, 4 * place.width, own)
+        # The other numbers of the query become multiples of its step.
         place.offsets[row] = -shift * np.int64(total)
         place.reaches[row] *= inverse
         place.margins[row] *= inverse
@@ -324,7 +329,7 @@ def choose_lists(
 def keep_promising(
     shapes: Any, hits: Any, estimates: Any, bonuses: Any, reach: float, least: float, wanted: float, chosen: Any, n: int
 ) -> int:  # fmt: skip
-    """Keeps, behind the first, the lists with at least `least` of the best expected in each panel; returns how many.
+    """Keeps the first list, and those with at least `least` of the best expected in each panel; returns their number.
 
     Scores of a list are taken for nearly normal ones with the mean q·c and the variance u (q·c)² + v ‖q‖²: along the
     center, where lengths differ, and across it. Of m vectors about m Φ(-z) reach a limit t, with z = (t - mean) /
@@ -333,6 +338,7 @@ def keep_promising(
     size = padded_width(n)
     means, inverses, sizes = hits, advance(hits, size), advance(hits, 2 * size)
     shares, reaching = advance(hits, 3 * size), advance(hits, 4 * size)
+    # The places after the last list count nothing.
     for c in range(n, size):
         means[c], inverses[c], sizes[c] = 0, 1, 0
     # The expectation of each list: its mean and its scatter.
@@ -341,6 +347,7 @@ def keep_promising(
         mean = estimates[chosen[c]] - bonuses[chosen[c]]
         means[c], sizes[c], shares[c] = mean, shape[2], shape[3]
         inverses[c] = max(mean * mean * shape[0] + reach * reach * shape[1], np.float32(1e-12) * reach * reach)
+    # The first guess of the limit: the largest mean plus 1.2 deviations.
     limit, widest, one = np.float32(-np.inf), np.float32(0), broadcast(np.float32(1), 16)
     for start in range(0, size, 16):
         deviation = square_root(load(inverses, start, 16))
@@ -410,12 +417,15 @@ def scan_chosen(
 ) -> None:  # fmt: skip
     """Adds candidates from those lists that are from `begin` to `end` among the chosen of each query."""
     steps, lengths, alone = broadcast(of_step, 16), broadcast(of_length, 16), place.n == 1
+    # A single query visits its own lists; several are grouped by list.
     if alone:
         plan.rows[0] = 0
         count = min(end, plan.counts[0]) - begin
     else:
         group_rows(plan, begin, end, place)
         count = plan.n_lists
+    # List by list: its panels are scanned for the queries that visit it. After the first list of a query its limit is
+    # raised.
     for turn in range(count):
         part = plan.probes[begin + turn] if alone else turn
         own, size = (0, 1) if alone else (plan.starts[part], plan.starts[part + 1] - plan.starts[part])
@@ -434,6 +444,7 @@ def scan_chosen(
 def group_rows(plan: Any, begin: int, end: int, place: Any) -> None:
     """Fills the queries that visit each list, in their order; rows after the last one are padding."""
     probes, n_probe, n_lists, starts, rows = plan.probes, plan.n_probe, plan.n_lists, plan.starts, plan.rows
+    # Counts the queries of each list, sums up the counts to starts, and fills the queries in.
     for part in range(n_lists + 1):
         starts[part] = 0
     for row in range(place.n):
@@ -448,6 +459,7 @@ def group_rows(plan: Any, begin: int, end: int, place: Any) -> None:
     for part in range(n_lists, 0, -1):  # each start has moved on to the next one's
         starts[part] = starts[part - 1]
     starts[0] = 0
+    # Rows of padding fill up the last group of queries.
     for at in range(starts[n_lists], starts[n_lists] + GROUP):
         rows[at] = place.n
 
@@ -456,6 +468,7 @@ def group_rows(plan: Any, begin: int, end: int, place: Any) -> None:
 def rank_bounds(metric: int, scale: float, place: Any, found: Any) -> None:
     """Fills rows with the best k candidates by the scores of the scan itself."""
     k = found.k
+    # A heap of the best k; a bound becomes a score by the query's unit.
     for row in range(place.n):
         scores, codes = advance(found.scores, row * k), advance(found.codes, row * k)
         for at in range(k):

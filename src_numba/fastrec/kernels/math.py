@@ -23,12 +23,15 @@ ONE, HALF = F(1), F(0.5)
 @kernel(inline=True, fastmath=FUSE)
 def exp(x: Any) -> Any:
     """Returns e to the power of a float32, with a relative error below 2e-7; x is clipped to -87 … 88."""
+    # Clips x; a NaN stays, since no comparison with it is true.
     if x < LOWEST:
         x = LOWEST
     if x > HIGHEST:
         x = HIGHEST
+    # x = n · ln 2 + r, with ln 2 in two parts so that r keeps its digits.
     n = (x * INVERSE_LN2 + SHIFT) - SHIFT
     r = (x - n * LN2_HIGH) - n * LN2_LOW
+    # The polynomial of eʳ.
     p = F(1.9875691500e-4)  # Cephes' expf: minimax on [-ln 2 / 2, ln 2 / 2]
     p = p * r + F(1.3981999507e-3)
     p = p * r + F(8.3334519073e-3)
@@ -36,6 +39,7 @@ def exp(x: Any) -> Any:
     p = p * r + F(1.6666665459e-1)
     p = p * r + F(5.0000001201e-1)
     p = p * r * r + r + ONE
+    # 2 to the power of n, by its exponent's bits.
     power = np.int32((np.int32(n) + np.int32(127)) << np.int32(23))
     return p * power.view(np.float32)
 
@@ -72,6 +76,7 @@ def log1p_of_unit(t: Any) -> Any:
 @kernel(inline=True, fastmath=FUSE)
 def log(x: Any) -> Any:
     """Returns the natural logarithm of a positive, normal float32, with an error below 3e-7 of max(1, |log x|)."""
+    # x = 2ⁿ · m, with m from 1 to 2, read from the bits.
     bits = np.float32(x).view(np.int32)
     n = (bits >> np.int32(23)) - np.int32(127)
     m = np.int32((bits & np.int32(0x007FFFFF)) | np.int32(0x3F800000)).view(np.float32)
@@ -84,6 +89,7 @@ def logistic_loss(x: Any) -> tuple[Any, Any]:
 
     The loss's error is relative to max(1, loss).
     """
+    # Both follow from e to the power of -|x|, which cannot overflow.
     t = exp(-abs(x))
     share = ONE / (ONE + t)
     loss = log1p_of_unit(t)

@@ -108,6 +108,7 @@ def average_weights(
     width = ranking.shape[1]
     for u in range(start, stop):
         place, listed, total = 0, 0, 0.0
+        # One pass down the list; at each cut-off the mean so far is written.
         for j in range(len(cutoffs)):
             while place < cutoffs[j] and place < width:
                 code = ranking[u, place]
@@ -135,6 +136,7 @@ def mark_common(
     """
     for u in range(len(rows)):
         other, end = other_indptr[rows[u]], other_indptr[rows[u] + 1]
+        # Both rows are read side by side, in the order of their indices.
         for e in range(indptr[u], indptr[u + 1]):
             while other < end and other_indices[other] < indices[e]:
                 other += 1

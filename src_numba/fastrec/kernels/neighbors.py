@@ -67,6 +67,7 @@ def count_products(row: int, rows: Entries, features: Entries) -> int:
 def add_products(row: int, rows: Entries, features: Entries, weights: Any, sums: Any) -> None:
     """Adds Σ_f rows[row, f] · weights[f] · features[f, j] to `sums[j]`."""
     step = min(1, len(rows.values) - 1)
+    # Feature by feature of the row: its weight times the columns that have the feature.
     for p in range(rows.indptr[row], rows.indptr[row + 1]):
         feature = rows.indices[p]
         weight = rows.values[p * step] * weights[feature]
@@ -93,6 +94,7 @@ def add_touching(column: int, product: float, sums: Any, touched: Any, count: in
 def add_few_products(row: int, rows: Entries, features: Entries, weights: Any, sums: Any, touched: Any) -> int:
     """`add_products` that lists the columns with a product in `touched`, in any order; returns their number."""
     step, count, last = min(1, len(rows.values) - 1), 0, rows.indptr[row + 1] - 1
+    # Feature by feature of the row; the columns of a later feature are prefetched.
     for p in range(rows.indptr[row], last + 1):
         prefetch(features.indices, features.indptr[rows.indices[min(p + AHEAD, last)]])
         feature = rows.indices[p]
@@ -124,6 +126,7 @@ def add_common(bits: Any, first: int, last: int, value: float, sums: Any) -> Non
 
     Four rows at a time, so that a word is loaded once for four; rows after the last one are replaced by it.
     """
+    # Column by column, whose bits are compared with those of four rows at a time.
     for column in range(len(bits)):
         line = bits[column]
         for row in range(first, last, 4):
@@ -163,6 +166,7 @@ def least_of_best(keys: Any, size: int, k: int) -> int:
     A step is a count without a branch, which compilers turn into vector instructions: faster than quickselect for a few
     hundred.
     """
+    # The smallest and the largest key bracket the answer.
     low = high = keys[0]
     for place in range(1, size):
         low, high = min(low, keys[place]), max(high, keys[place])
@@ -184,12 +188,14 @@ def unpack_row(keys: Any, size: int, scores: Any, codes: Any) -> None:
     """Writes the best keys into a row in their order, and marks the places after them as empty."""
     k, count = len(codes), 0
     least = least_of_best(keys, size, k) if size > k else np.int64(0)
+    # The k best keys, in their order.
     for place in range(size):
         key = keys[place]
         if key >= least:
             scores[count] = np.int32(key >> 32).view(np.float32)
             codes[count] = np.int32(np.int64(0x7FFFFFFF) - (key & np.int64(0x7FFFFFFF)))
             count += 1
+    # The places that are left are empty.
     for place in range(count, k):
         scores[place] = -np.inf
         codes[place] = -1
@@ -211,11 +217,13 @@ def find_cut(scores: Any, size: int, k: int) -> Any:
     Quarters of the largest score bound it, then the numbers' bits are bisected, whose order is that of the numbers. A
     step counts sixteen at a time, without a branch, which could not be predicted.
     """
+    # The largest score; the sixteen places after the last one are read as well.
     for place in range(size, size + 16):
         scores[place] = 0
     top = broadcast(np.float32(0), 16)
     for start in range(0, size, 16):
         top = maximum(load(scores, start, 16), top)
+    # Quarters of the largest score, until at least k scores are above.
     high, count = reduce_maximum(top), 0
     low = high
     while size > k and count < k and low > TINY:
@@ -223,6 +231,7 @@ def find_cut(scores: Any, size: int, k: int) -> Any:
         count = count_above(scores, size, low)
     if count < k:
         return np.float32(0)
+    # Bisects the bits between the last two quarters, until few more than k are above.
     first, last = np.float32(low).view(np.int32), np.float32(high).view(np.int32)
     while count > k + (k >> 2) and last - first > 1:
         middle = first + ((last - first) >> 1)
@@ -240,6 +249,7 @@ def drop_rare(row: int, rows: Entries, features: Entries, support: int, counts: 
 
     `counts`, int32, has a zero for each column before and after the call.
     """
+    # Counts the features that each column shares with the row.
     for p in range(rows.indptr[row], rows.indptr[row + 1]):
         feature = rows.indices[p]
         for q in range(features.indptr[feature], features.indptr[feature + 1]):
@@ -258,12 +268,14 @@ def drop_rare(row: int, rows: Entries, features: Entries, support: int, counts: 
 def take_touched(row: int, itself: int, sums: Any, count: int, scale: Scale, found: Candidates) -> None:
     """Turns the touched columns into candidates, and sets their sums to zero."""
     left, base, less = scale.left[row], scale.base[row], scale.less
+    # The products, and their divisors.
     for c in range(count):
         column = found.columns[c]
         product = sums[column]
         sums[column] = 0
         found.products[c] = product if column != itself else np.float32(0)
         found.scores[c] = left * scale.right[column] + base - less * product
+    # The scores: products by divisors, sixteen at a time.
     tiny = broadcast(TINY, 16)
     for start in range(0, count, 16):
         total = maximum(load(found.scores, start, 16), tiny)
@@ -286,9 +298,11 @@ def drop_candidates(found: Candidates, size: int, cut: float) -> int:
 @kernel(inline=True)
 def keep_best(row: int, size: int, k: int, scale: Scale, found: Candidates) -> Any:
     """Keeps the best k candidates, by exact scores and codes; returns the smallest of their scores."""
+    # The keys of all candidates, by exact scores.
     for place in range(size):
         score = exact_score(found.products[place], row, found.columns[place], scale)
         found.keys[place] = pack(score, found.columns[place])
+    # Keeps the candidates whose keys are among the best k.
     least, kept = least_of_best(found.keys, size, k), 0
     for place in range(size):
         found.columns[kept], found.products[kept], found.scores[kept] = (
@@ -314,8 +328,10 @@ def scan_products(row: int, itself: int, sums: Any, k: int, scale: Scale, found:
     left, base, less = scale.left[row], scale.base[row], scale.less
     nothing = broadcast(np.float32(0), 16)
     slopes, bases = nothing, nothing
+    # Sixteen columns at a time are compared with the limit, which depends on the column's own part of the divisor.
     for start in range(0, len(sums), 16):
         bits = above(load(sums, start, 16), multiply_add(slopes, load(scale.right, start, 16), bases))
+        # The columns that pass are listed, without those that are known to be no better.
         while bits:
             column = start + trailing_zeros(bits)
             bits &= bits - 1
@@ -331,6 +347,7 @@ def scan_products(row: int, itself: int, sums: Any, k: int, scale: Scale, found:
             found.scores[size] = product / total if total > TINY else np.float32(0)
             size += column != itself
         store(sums, start, nothing)
+        # A list that is full keeps its best, whose limit holds for the columns that follow.
         if size > room:
             cut = find_cut(found.scores, size, k) * SLACK
             size = drop_candidates(found, size, cut)
@@ -344,6 +361,7 @@ def scan_products(row: int, itself: int, sums: Any, k: int, scale: Scale, found:
 @kernel(inline=True)
 def list_keys(row: int, size: int, k: int, scale: Scale, found: Candidates) -> int:
     """Fills keys by exact scores for the candidates that can be among the best k; returns their number."""
+    # Only candidates that reach the cut get exact scores.
     limit = broadcast(find_cut(found.scores, size, k) * SLACK, 16)
     count = 0
     for start in range(0, size, 16):
@@ -364,16 +382,18 @@ def find_neighbors(
 ) -> None:  # fmt: skip
     """Fills rows of `codes` and `scores` with the most similar columns of rows `first` to `last`, in any order.
 
-    The similarity of row i and column j is Σ_f rows[i, f] · weights[f] · features[f, j], divided by `scale`; only those
-    above 0 count, -1 and -inf are behind them. Values must not be negative. With `alone`, row i is column i too, and
-    left out. `sums` is a row of zeros for the columns, filled up to a multiple of sixteen, and is left as it was. Where
-    `support` is above 1, only columns count that share so many features with the row; `counts` is such a row, int32.
+    The similarity of row i and column j is Σ_f rows[i, f] · weights[f] · features[f, j], divided by `scale`. Only
+    similarities above 0 count; -1 and -inf fill the places after them. Values must not be negative. With `alone`, row i
+    is column i too, and is left out. `sums` is a row of zeros for the columns, filled up to a multiple of sixteen; it
+    is zero again after the call. If `support` is above 1, a column counts only if it shares so many features with the
+    row; `counts` is then an int32 row of zeros for the columns.
 
-    Where rows and columns are the same, values are one and weights 1, products may be counted from `bits`, those of
-    `set_bits` (else of length 0); `sums` has BITS_ROWS rows then.
+    If rows and columns are the same, all values are equal and weights are 1, the products may be counted from `bits`,
+    which `set_bits` has filled; `sums` then has BITS_ROWS rows. Otherwise `bits` has the length 0.
     """
     k = scores.shape[1]
     for row in range(first, last):
+        # The products are counted from bits, listed by columns if they are few, or summed as a whole row.
         itself, line = row if alone else -1, 0
         if len(bits):
             line = (row - first) % BITS_ROWS
@@ -393,6 +413,7 @@ def find_neighbors(
             if support > 1:
                 drop_rare(row, rows, features, support, counts, sums[0])
             size = scan_products(row, itself, sums[0], k, scale, found)
+        # The best k by exact scores.
         size = list_keys(row, size, k, scale, found)
         unpack_row(found.keys, size, scores[row - first], codes[row - first])
 
@@ -405,6 +426,7 @@ def find_neighbors(
 def add_weighted_rows(rows: Entries, first: int, last: int, weights: Entries, scores: Any) -> None:
     """Adds Σ_i rows[u, i] · weights[i, j] to `scores[u - first, j]` for rows u from `first` to `last`."""
     row_step, step = min(1, len(rows.values) - 1), min(1, len(weights.values) - 1)
+    # Row by row, and in it entry by entry of the history.
     for row in range(first, last):
         line = scores[row - first]
         for p in range(rows.indptr[row], rows.indptr[row + 1]):
@@ -431,6 +453,7 @@ def fill_dense_rows(rows: Entries, weights: Entries, dense: Any, places: Any, us
         Filled with the places of the rows that the entries of `rows` need, and 0 for values of 0.
     """
     row_step, step = min(1, len(rows.values) - 1), min(1, len(weights.values) - 1)
+    # An entry needs a dense row unless its value is 0: one that is missing is filled in.
     for p in range(len(rows.indices)):
         item = rows.indices[p]
         found[p] = 0
@@ -455,6 +478,7 @@ def add_dense_rows(rows: Entries, first: int, last: int, weights: Any, scores: A
     step = min(1, len(rows.values) - 1)
     for row in range(first, last):
         line = scores[row - first]
+        # Four entries wait until they are added together.
         p0 = p1 = p2 = p3 = waiting = 0
         for p in range(rows.indptr[row], rows.indptr[row + 1]):
             if rows.values[p * step] == 0:  # value of a faded event
@@ -470,6 +494,7 @@ def add_dense_rows(rows: Entries, first: int, last: int, weights: Any, scores: A
                 for j in range(len(line)):
                     line[j] = (((line[j] + v0 * w0[j]) + v1 * w1[j]) + v2 * w2[j]) + v3 * w3[j]
                 waiting = 0
+        # Up to three entries are left, the oldest first.
         while waiting > 0:
             p = p3 if waiting == 1 else p2 if waiting == 2 else p1
             w0, v0 = weights[rows.indices[p]], rows.values[p * step]
@@ -482,6 +507,7 @@ def add_dense_rows(rows: Entries, first: int, last: int, weights: Any, scores: A
 def sum_pairs_dense(rows: Entries, users: Any, columns: Any, weights: Any, scores: Any) -> None:
     """Fills `scores[p]` with Σ_i rows[users[p], i] · weights[i, columns[p]]; weights are dense."""
     step = min(1, len(rows.values) - 1)
+    # Pair by pair, in the order of the history.
     for pair in range(len(columns)):
         row = users[pair]
         total = np.float32(0)
@@ -494,6 +520,7 @@ def sum_pairs_dense(rows: Entries, users: Any, columns: Any, weights: Any, score
 def sum_pairs_sparse(rows: Entries, users: Any, columns: Any, weights: Entries, scores: Any) -> None:
     """Fills `scores[p]` with Σ_i rows[users[p], i] · weights[i, columns[p]]; codes in rows of weights are sorted."""
     row_step, step = min(1, len(rows.values) - 1), min(1, len(weights.values) - 1)
+    # Pair by pair, in the order of the history; the column is found by bisection.
     for pair in range(len(columns)):
         row = users[pair]
         total = np.float32(0)

@@ -82,6 +82,7 @@ def gather_pairs(
     after: Floats,
 ) -> None:
     """Fills the input of the dense layers with the concatenated parts."""
+    # Row by row: the user's part, then the item's.
     width = net.product + net.tower
     for r in range(rows):
         u = np.int64(user_codes[start + r]) * width + net.product
@@ -128,6 +129,7 @@ def unrun_layers(net: Network, rows: int, work: Work, slopes: Floats, at: int, t
     half = len(work.errors) // 2
     here, there = 0, half
     last = len(net.layers) - 1
+    # The place behind the normalized values of all layers; each step backward takes off its own.
     size = 0
     for index in range(len(net.layers)):
         size += rows * net.layers[index, 1]
@@ -179,6 +181,7 @@ def multiplied(net: Network, users: Floats, u: int, items: Floats, i: int) -> np
 def judge(logits: Floats, targets: Floats, weights: Floats, rows: int, loss: int, scale: np.float32) -> float:
     """Returns the sum of the losses, and replaces each logit by the derivative by it, times `scale`."""
     lost = np.float64(0.0)
+    # The loss and its derivative: p − y for the logistic loss, 2 (x − y) for the squared one.
     for r in range(rows):
         x, y, w = logits[r], targets[r], weights[r]
         if loss == LOGISTIC:
@@ -282,6 +285,7 @@ def learn_blocks(
     item_slopes: Floats,
 ) -> float:
     """Runs `learn_block` for all pairs from `start` to `stop`, `block` at a time, with new `slopes` and `moments`."""
+    # The sums begin with zeros; one block at a time goes forward and backward.
     slopes[:] = np.float32(0.0)
     moments[:] = np.float32(0.0)
     lost = 0.0
@@ -351,6 +355,7 @@ def finish_layers(net: Network, rows: int, work: Work) -> int:
         inputs, outputs, width = net.layers[index, 0], net.layers[index, 1], net.layers[index, 2]
         kernel_at = net.layers[index, 3]
         bias = kernel_at + inputs * outputs
+        # From the second layer on, the sums start from the bias; those of the first are given.
         if index > 0:
             out = at + rows * inputs
             spread_row(net.weights, bias, work.after, out, rows, outputs)
@@ -377,6 +382,7 @@ def score_items(
     out: Floats,
 ) -> None:
     """Writes the scores of all items for the users from `start` to `stop` to rows of `out`."""
+    # Block by block of items, for each user.
     rows, codes = np.empty(BLOCK, np.int32), np.empty(BLOCK, np.int32)
     for user in range(start, stop):
         rows[:] = user

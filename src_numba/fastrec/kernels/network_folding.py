@@ -53,7 +53,7 @@ def list_samples(
 
 @kernel(inline=True)
 def add_slopes(rows: Floats, n: int, width: int, slope: Floats) -> None:
-    """Adds the sum of the first `n` rows."""
+    """Adds the sum of the first `n` rows to the slope."""
     for r in range(n):
         for j in range(0, width, 16):
             store(slope, j, add(load(slope, j, 16), load(rows, r * width + j, 16)))
@@ -84,6 +84,7 @@ def fold_in_rows(
     A row's negatives depend only on its own seed, and stay the same for all steps.
     """
     width = net.product + net.tower
+    # The longest history with its negatives gives the size of the buffers.
     longest = 0
     for row in range(start, stop):
         longest = max(longest, (indptr[row + 1] - indptr[row]) * (1 + negatives))
@@ -93,10 +94,12 @@ def fold_in_rows(
     user, slope = np.empty(width, np.float32), np.empty(width, np.float32)
     user_slopes, item_slopes = scratch[: BLOCK * width], scratch[BLOCK * width :]
     nothing = np.empty(0, np.float32)
+    # User by user; one without a history gets zeros.
     for row in range(start, stop):
         if indptr[row] == indptr[row + 1]:
             out[row * width : (row + 1) * width] = np.float32(0.0)
             continue
+        # The samples, which stay the same for all steps, and the start at the center.
         n, weight = list_samples(
             net.loss, indptr[row], indptr[row + 1], indices, values, negatives, n_items, seeds[row], codes, targets,
             weights,

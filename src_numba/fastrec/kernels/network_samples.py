@@ -63,9 +63,11 @@ def draw_samples(
         entry = sample // (1 + negatives)
         user = np.int64(rows[entry])
         users[place] = user
+        # The entry itself is the sample with its value, unless the number names a negative.
         items[place] = indices[entry]
         targets[place] = np.float32(1.0) if loss == LOGISTIC else values[entry]
         weights[place] = values[entry] if loss == LOGISTIC else np.float32(1.0)
+        # A negative, or, if none was found, a sample of weight 0.
         if sample != entry * (1 + negatives):
             code = draw_negative(indices, indptr[user], indptr[user + 1], n_items, random_bits(seed, sample))
             items[place] = max(code, 0)

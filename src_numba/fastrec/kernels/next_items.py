@@ -54,7 +54,7 @@ def end_of_part(starts: Counts, first: int, last: int, room: int) -> int:
 
 @kernel(inner=True)
 def embed(items: Codes, first: int, last: int, values: Floats, width: int, grow: np.float32, x: Floats) -> None:
-    """Writes the rows of items."""
+    """Writes the vectors of the items from `first` to `last`, times `grow`, to x."""
     for place in range(first, last):
         write_scaled(values, np.int64(items[place]) * width, grow, x, (place - first) * width, width)
 
@@ -71,6 +71,7 @@ def _ungain(
     errors: Floats, rows: int, width: int, normal: Floats, at: int, gain: Floats, first: int, slopes: Floats
 ) -> None:
     """Replaces the derivatives by h by those by `normal`; adds those by the gain."""
+    # Sixteen columns at a time: the slope of the gain, and the derivatives times the gain.
     for f in range(0, width, 16):
         total, factor = load(slopes, first + f, 16), load(gain, first + f, 16)
         for place in range(f, f + rows * width, width):
@@ -86,21 +87,25 @@ def learn_sequences(
     candidates: Candidates, dropout: np.float32, grow: np.float32, weight: np.float32, seed: np.uint64, work: Passing,
     ends: Ends, slopes: Slopes,
 ) -> float:  # fmt: skip
-    """The sum of the losses of the sequences from `first` to `last`; fills `slopes` with `weight` times derivatives."""
+    """Returns the sum of the losses of sequences `first` to `last`; `slopes` gets `weight` times the derivatives."""
     width, lost, begin = net.width, 0.0, first
+    # The sequences that fit the buffers together.
     while begin < last:
         end = end_of_part(steps.starts, begin, last, room)
         row, rows = steps.starts[begin], steps.starts[end] - steps.starts[begin]
         n, own = rows * width, random_bits(seed, begin)
         layer = 2 * net.blocks
+        # Forward: embedding, dropout, blocks, gain.
         embed(steps.items, row, row + rows, values, width, grow, work.x)
         drop(work.x, n, dropout, layer_seed(own, layer), work.x)
         pass_forward(net, steps.starts, begin, end, dropout, own, work)
         _gain(work.normal, layer * n, rows, width, net.weights, gain, ends.h)
+        # The loss of each row, and the derivatives by rows, targets and candidates.
         lost += lose_rows(
             ends.h, rows, width, steps.targets, row, values, candidates, weight, ends.logits, ends.errors,
             slopes.targets, slopes.candidates,
         )  # fmt: skip
+        # Backward: gain, blocks, dropout, embedding.
         _ungain(ends.errors, rows, width, work.normal, layer * n, net.weights, gain, slopes.weights)
         pass_backward(net, steps.starts, begin, end, dropout, own, work, ends.errors, slopes.weights)
         drop(work.x, n, dropout, layer_seed(own, layer), work.x)
@@ -114,11 +119,12 @@ def encode_sequences(
     net: Transformer, gain: int, starts: Counts, items: Codes, first: int, last: int, room: int, values: Floats,
     grow: np.float32, work: Passing, out: Floats,
 ) -> None:  # fmt: skip
-    """The vector after the last event of each of the sequences from `first` to `last`, none of them empty.
+    """Writes the vector after the last event of each of the sequences from `first` to `last` to its row of `out`.
 
-    Written to the rows of `out`, whose first is that of sequence 0. A vector hangs on its own sequence alone.
+    The first row of `out` is that of sequence 0. No sequence is empty. A vector depends on its own sequence alone.
     """
     width, begin, one = net.width, first, np.int64(1)
+    # The sequences that fit the buffers together go forward, and the last row of each is written.
     while begin < last:
         end = end_of_part(starts, begin, last, room)
         row, rows = starts[begin], starts[end] - starts[begin]

@@ -49,6 +49,7 @@ def change_pairs(rows: PairRows, used: int, before: Codes, after: Codes, fades: 
     lost
         Work space, of the length of `before`.
     """
+    # Lists the places of the items that the sequence has lost; `kept` counts the others.
     window, kept, n_lost = fades.shape[1] - 1, 0, 0
     for place in range(len(before)):
         if kept < len(after) and before[place] == after[kept]:
@@ -68,6 +69,7 @@ def change_pairs(rows: PairRows, used: int, before: Codes, after: Codes, fades: 
         wanted += _places_for(rows, after[place], more)
     if wanted > len(rows.codes):
         return -1 - wanted
+    # The rows that need more places move.
     for number in range(n_lost):
         begin, end = _near(lost[number], far, both, len(before))
         for place in range(begin, end):
@@ -79,6 +81,7 @@ def change_pairs(rows: PairRows, used: int, before: Codes, after: Codes, fades: 
     for number in range(n_lost - 1, -1, -1):
         _take_out(rows, before, length, lost[number], fades)
         length -= 1
+    # The appended items add pairs with the items before them.
     for later in range(kept, len(after)):
         for place in range(max(0, later - window), later):
             _add_pair(rows, after[place], after[later], fades[0, later - place], fades[1, later - place])
@@ -95,6 +98,7 @@ def _near(place: int, far: int, both: bool, length: int) -> tuple[int, int]:
 def _take_out(rows: PairRows, items: Codes, length: int, gone: int, fades: Doubles) -> None:
     """Removes an item from a sequence: its pairs are lost, and pairs across its place come nearer by one."""
     window = fades.shape[1] - 1
+    # The pairs of earlier items with the item go, and those with later items come nearer by one.
     for place in range(max(0, gone - window), gone):
         _add_pair(rows, items[place], items[gone], -fades[0, gone - place], -fades[1, gone - place])
         for later in range(gone + 1, min(length, place + window + 2)):
@@ -102,6 +106,7 @@ def _take_out(rows: PairRows, items: Codes, length: int, gone: int, fades: Doubl
             forward = fades[0, near] - (fades[0, near + 1] if within else 0)
             backward = fades[1, near] - (fades[1, near + 1] if within else 0)
             _add_pair(rows, items[place], items[later], forward, backward)
+    # The pairs of the item with later ones go, and the item itself.
     for later in range(gone + 1, min(length, gone + window + 1)):
         _add_pair(rows, items[gone], items[later], -fades[0, later - gone], -fades[1, later - gone])
     for place in range(gone, length - 1):
@@ -133,6 +138,7 @@ def _move_row(rows: PairRows, item: int, more: int, used: int) -> int:
     if not _is_crowded(rows, item, more):
         return 0
     room, start = _room_of(rows, item, more), rows.starts[item]
+    # Copies the row to the first unused place.
     for at in range(rows.lengths[item]):
         rows.codes[used + at], rows.sums[used + at] = rows.codes[start + at], rows.sums[start + at]
     rows.starts[item], rows.rooms[item] = used, room
@@ -166,13 +172,16 @@ def _add(rows: PairRows, item: int, later: int, more: float) -> None:
     begin = rows.starts[item]
     stop = begin + rows.lengths[item]
     low = _find(rows.codes, later, begin, stop)
+    # A known pair changes, and goes if it becomes 0.
     if low < stop and rows.codes[low] == later:
         rows.sums[low] += more
+        # A change of 0 is no entry: those after it move up.
         if rows.sums[low] == 0:
             for at in range(low, stop - 1):
                 rows.codes[at], rows.sums[at] = rows.codes[at + 1], rows.sums[at + 1]
             rows.lengths[item] -= 1
     else:
+        # A new pair: those after it make place.
         for at in range(stop, low, -1):
             rows.codes[at], rows.sums[at] = rows.codes[at - 1], rows.sums[at - 1]
         rows.codes[low], rows.sums[low] = later, more
@@ -195,6 +204,7 @@ def count_gained(items: Codes, gained: Counts, counts: Counts, powers: Powers) -
 def count_joined(base: Pairs, rows: PairRows, lengths: Counts) -> None:
     """Adds the effect of the changes to the lengths of rows: a sum that becomes 0 is no entry."""
     for item in range(len(lengths)):
+        # The changes and the fitted sums are read side by side, in the order of their codes.
         low, stop, start = base.indptr[item], base.indptr[item + 1], rows.starts[item]
         for at in range(start, start + rows.lengths[item]):
             low = _find(base.codes, rows.codes[at], low, stop)
@@ -222,6 +232,7 @@ def join_pair_rows(base: Pairs, rows: PairRows, found: Pairs) -> None:
             if total != 0:
                 found.codes[at], found.sums[at] = code, total
                 at += 1
+        # The entries after the last change are copied.
         for place in range(low, stop):
             found.codes[at + place - low], found.sums[at + place - low] = base.codes[place], base.sums[place]
 
@@ -236,6 +247,7 @@ def add_pair_rows(histories: Entries, base: Pairs, rows: PairRows, powers: Power
             value, item = histories.values[p * step], histories.indices[p]
             if value == 0:  # value of a faded event
                 continue
+            # The changes and the fitted sums are read side by side; entries before a change count unchanged.
             left, low, stop = powers.left[item], base.indptr[item], base.indptr[item + 1]
             for change in range(rows.starts[item], rows.starts[item] + rows.lengths[item]):
                 code, total = rows.codes[change], rows.sums[change]
@@ -246,6 +258,7 @@ def add_pair_rows(histories: Entries, base: Pairs, rows: PairRows, powers: Power
                     total += base.sums[low]
                     low += 1
                 line[code] += value * np.float32(left * powers.right[code] * total)
+            # The entries after the last change.
             _add_row(value, left, powers.right, base.codes, base.sums, low, stop - low, line)
 
 

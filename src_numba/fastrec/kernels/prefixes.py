@@ -51,11 +51,13 @@ def add_pairs(
 ) -> None:
     """Adds the pairs of an item and later ones to its row of Σ s yᵀ and to that of half of Σ s sᵀ."""
     window = len(fading.cross) - 1
+    # Each place of the item in a sequence.
     for q in range(events.indptr[item], events.indptr[item + 1]):
         place = events.places[q]
         sequence = events.sequences[q]
         weight = events.weights[sequence]
         after = events.starts[sequence + 1] - 1 - place
+        # The place itself, and its pairs with later places of the window.
         past[item] += float32(0.5) * weight * fading.tails[after]
         for distance in range(1, min(window, after) + 1):
             # Places without a sign: Numba would look whether they count from the end.
@@ -98,6 +100,7 @@ def list_prefixes(
     """
     window, size = len(fading.cross) - 1, 0
     for item in range(first, last):
+        # The later items of each place, and the item itself, each listed once.
         before = size
         met[item] = item
         found.codes[size] = item
@@ -110,6 +113,7 @@ def list_prefixes(
                 found.codes[size] = code
                 size += met[code] != item
                 met[code] = item
+        # The codes rise, then both sums are looked up and cleared.
         found.codes[before:size].sort()
         add_pairs(events, fading, item, future, past)
         for at in range(before, size):

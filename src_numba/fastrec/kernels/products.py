@@ -44,6 +44,7 @@ def _add_portably(builder: Any, items: Any, query: Any, total: Any) -> Any:
     lanes = total.type.count
     wide = ir.VectorType(I32, 4 * lanes)
     products = builder.mul(builder.zext(_bytes(builder, items), wide), builder.sext(_bytes(builder, query), wide))
+    # Neighbouring products are added twice, so that four become one.
     for _ in range(2):
         half = products.type.count // 2
         none = ir.Constant(products.type, ir.Undefined)
@@ -59,6 +60,7 @@ def _in_parts(count: int, call: Any) -> Any:
     """Turns a way for registers of `count` int32 into one for vectors of more lanes."""
 
     def build(builder: Any, items: Any, query: Any, total: Any) -> Any:
+        # Each part by its own instruction, then all parts together again.
         parts = [
             call(builder, *(pick_lanes(builder, vector, start, count) for vector in (items, query, total)))
             for start in range(0, total.type.count, count)
@@ -79,6 +81,7 @@ def _add_by(name: str) -> Any:
 
 
 def _add_avx2(builder: Any, items: Any, query: Any, total: Any) -> Any:
+    # Products of two, then of four bytes, are added; LLVM names the instructions.
     eight, sixteen = ir.VectorType(ir.IntType(8), 32), ir.VectorType(ir.IntType(16), 16)
     pairs = declare(builder, "llvm.x86.avx2.pmadd.ub.sw", sixteen, [eight, eight])
     fours = declare(builder, "llvm.x86.avx2.pmadd.wd", total.type, [sixteen, sixteen])

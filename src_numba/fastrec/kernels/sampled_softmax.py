@@ -41,6 +41,7 @@ def gather_candidates(values: Floats, width: int, candidates: Candidates) -> Non
     """Fills the vectors, their transpose, and the places; all `slots` are -1 before."""
     n = len(candidates.codes)
     padded = padded_width(n)
+    # The vectors and their transpose; after the last candidate follow zeros.
     for place in range(padded):
         code = np.int64(candidates.codes[place]) if place < n else np.int64(0)
         if place < n:
@@ -61,10 +62,12 @@ def forget_candidates(codes: Codes, slots: Codes) -> None:
 @kernel(inline=True)
 def _softmax(logits: Floats, at: int, padded: int, own: np.float32, weight: np.float32) -> tuple[float, np.float32]:
     """Returns the loss and the target's share of a row; `own` is its logit. Turns logits into weighted shares."""
+    # The largest logit, which is subtracted before exp.
     largest = broadcast(own, 16)
     for j in range(at, at + padded, 16):
         largest = maximum(load(logits, j, 16), largest)
     top = np.float32(reduce_maximum(largest))
+    # The shares of the candidates, and their sum with the target's.
     less, sums = broadcast(-top, 16), zeros(16)
     for j in range(at, at + padded, 16):
         share = exp_lanes(add(load(logits, j, 16), less))
@@ -83,18 +86,21 @@ def lose_rows(
     h: Floats, rows: int, width: int, targets: Codes, first: int, values: Floats, candidates: Candidates,
     weight: np.float32, logits: Floats, errors: Floats, target_slopes: Floats, candidate_slopes: Floats,
 ) -> float:  # fmt: skip
-    """The sum of the losses of rows of h, whose targets begin at `first`.
+    """Returns the sum of the losses of rows of h, whose targets begin at `first`.
 
-    Writes `weight` times the derivatives by h to `errors`, and by the targets' vectors to `target_slopes` from row
-    `first` on; adds those by the candidates' vectors to `candidate_slopes`. `logits` has room for `ROWS` rows.
+    The derivatives by h, times `weight`, are written to `errors`, and those by the targets' vectors to `target_slopes`
+    from row `first` on. Those by the candidates' vectors are added to `candidate_slopes`. `logits` has space for `ROWS`
+    rows.
     """
     n = len(candidates.codes)
     padded, zero, lost = padded_width(n), np.int64(0), 0.0
     for begin in range(0, rows, ROWS):
+        # The logits: products with the candidates minus the corrections.
         some = min(ROWS, rows - begin)
         for r in range(some):
             write_scaled(candidates.corrections, zero, np.float32(-1.0), logits, r * padded, padded)
         add_rows(h, begin * width, candidates.across, zero, logits, zero, some, width, padded)
+        # Row by row: the target does not count among the candidates; then the loss and the shares.
         for r in range(some):
             row = (begin + r) * width
             target = np.int64(targets[first + begin + r])
@@ -108,9 +114,11 @@ def lose_rows(
                 logits[r * padded + hit] = np.float32(0.0)
             for j in range(n, padded):
                 logits[r * padded + j] = np.float32(0.0)
+            # The target's part of the derivatives.
             gap = weight * (share - np.float32(1.0))
             write_scaled(values, target * width, gap, errors, row, width)
             write_scaled(h, row, gap, target_slopes, (first + begin + r) * width, width)
+        # The candidates' part of the derivatives.
         add_rows(logits, zero, candidates.vectors, zero, errors, begin * width, some, padded, width)
         add_outer(logits, zero, h, begin * width, candidate_slopes, zero, some, padded, width)
     return lost

@@ -151,8 +151,8 @@ def search_floats(
     """Fills rows of codes and scores by a scan in float32; returns the first query that is not finite, or -1.
 
     `way` is a `Static` of `products.accumulate`; `moved` are the queries where the vectors of the scan were moved to,
-    each number rounded once; `first` is the place of query 0 among the rows of the filter. The row of a query with more
-    candidates than there is room for is left empty, and its count says so.
+    each number rounded once; `first` is the place of query 0 among the rows of the filter. If a query has more
+    candidates than there is space for, its row is left empty, and its count is `OVERFULL`.
     """
     own, found = pointer(queries), Found(codes.shape[1], pointer(codes), pointer(scores))
     return find_by_floats(
@@ -166,7 +166,7 @@ def search_bytes(
     way: Any, items: Any, form: Any, exact: Any, queries: Any, moved: Any, first: int, filters: Any, space: Any,
     codes: Any, scores: Any,
 ) -> int:  # fmt: skip
-    """The same by a scan of bytes."""
+    """Does the same by a scan of bytes."""
     own, found = pointer(queries), Found(codes.shape[1], pointer(codes), pointer(scores))
     return find_by_bytes(
         way, take_panels(items), form, pointer(form.signs), pointer(exact.vectors), exact.vectors.shape,
@@ -256,10 +256,12 @@ def scale_queries(queries: Any, d: int, metric: int, scale: float, longest: floa
     """
     distance, n = metric == SQUARED_DISTANCE, place.n
     for i in range(n):
+        # The norm of the query; a query that is not finite ends the call.
         row, scaled = advance(queries, i * d), advance(place.scaled, i * place.dimensions)
         norm = np.sqrt(sum_products(row, row, d))
         if not norm < np.inf:
             return i
+        # Under squared distance the query has one more dimension, and takes the scale of the vectors.
         stretch = scale if distance else 1.0
         whole = np.sqrt(norm * stretch * norm * stretch + 1.0) if distance else norm
         # 2 to the power of -e, where e is the norm's exponent, read from its bits: `whole` times it is from 0.5 to 1.
@@ -305,10 +307,12 @@ def rotate_rows(signs: Any, blocks: int, rows: Any, d: int, n: int, rotated: Any
     wide = max(d, 16)
     for i in range(n):
         row, own = advance(rows, i * d), advance(rotated, i * stride)
+        # The row is copied, with zeros after it.
         for j in range(d):
             own[j] = row[j]
         for j in range(d, stride):
             own[j] = 0
+        # Block by block: the transform of the first and of the last elements in turn.
         start = 0
         for block in range(blocks):
             size, span = wide // blocks + (block < wide % blocks), 16
@@ -323,9 +327,11 @@ def rotate_rows(signs: Any, blocks: int, rows: Any, d: int, n: int, rotated: Any
 @kernel(inner=True)
 def mix_signs(values: Any, span: int, signs: Any) -> None:
     """Applies the Walsh-Hadamard transform to values times signs, in place."""
+    # The turns within sixteen lanes.
     for j in range(0, span, 16):
         part = multiply(load(values, j, 16), load(signs, j, 16))
         store(values, j, add_across(add_across(add_across(add_across(part, 1), 2), 4), 8))
+    # The turns between vectors of sixteen, at doubled distances.
     distance = 16
     while distance < span:
         for start in range(0, span, 2 * distance):
@@ -344,22 +350,26 @@ def quantize_queries(levels: int, shift: int, quads: Any, place: Any) -> Any:
     they bound the effect of rounding both.
     """
     largest_norm, largest_error = 0.0, 0.0
+    # The places after the last number stay 0.
     for at in range(4 * (place.n + 1) * place.width):
         quads[at] = 0
     for i in range(place.n):
         rotated, own = advance(place.rotated, i * place.stride), advance(quads, 4 * i * place.width)
+        # The step that makes the largest number the highest level; a query of zeros has none.
         largest = np.float32(0)
         for j in range(place.stride):
             largest = max(largest, abs(rotated[j]))
         if largest == 0:
             continue
         step, total, error = np.float64(np.float32(largest / levels)), 0.0, 0.0
+        # The levels of the query, their sum, and the squared error.
         for j in range(max(place.dimensions, 16)):
             level = np.rint(rotated[j] / step)
             own[j] = np.int8(level)
             total += level
             off = rotated[j] - step * level
             error += off * off
+        # The other numbers of the query become multiples of its step.
         place.offsets[i] = -shift * np.int64(total)
         place.reaches[i] = np.float32(place.reaches[i] / step * UP)
         place.margins[i] /= step
@@ -381,6 +391,7 @@ def scan_panels(
     rows = place.alive
     error_factor, length_factor = broadcast(np.float32(error_share), 16), broadcast(np.float32(length_share), 16)
     chunk = max(1, min(64, CHUNK_BYTES // (64 * width)))
+    # Chunk by chunk, for the queries whose limit can still be reached; norms fall, so none left means the end.
     for start in range(0, items.n_panels, chunk):
         stop = min(start + chunk, items.n_panels)
         n_alive = list_alive(items.norms[16 * start], place)
@@ -390,6 +401,7 @@ def scan_panels(
         scan_block(
             way, items, start, stop, queries, width, rows, n_alive, error_factor, length_factor, first, doors, place
         )  # fmt: skip
+    # The last limits, and the number of queries that need another search.
     for row in range(place.n):
         raise_limit(place, row)
         place.work[1] += place.counts[row] == OVERFULL
@@ -400,15 +412,16 @@ def scan_block(
     way: Any, items: Any, start: int, stop: int, queries: Any, width: int, rows: Any, n_rows: int, error_factor: Any,
     length_factor: Any, first: int, doors: Any, place: Any,
 ) -> None:  # fmt: skip
-    """Adds what passes in panels `start` to `stop` to the candidates of n_rows queries.
+    """Adds the vectors of panels `start` to `stop` that pass to the candidates of n_rows queries.
 
-    At least GROUP - 1 more rows of queries lie behind these, and are scored in vain.
+    At least GROUP - 1 more rows of queries lie behind these; their scores are not used.
     """
     for at in range(0, n_rows, GROUP):
         size = min(GROUP, n_rows - at)
         # One or two queries are as fast one after the other: the panels are in the cache.
         for begin in range(at, at + size, size if size > 2 else 1):
             for panel in range(start, stop):
+                # The bounds of the panel's errors, then its scores; what reaches a limit is kept.
                 vectors = advance(items.panels, 16 * width * panel)
                 step = load(items.steps, 16 * panel, 16)
                 error = multiply(error_factor, load(items.errors, 16 * panel, 16))
@@ -434,6 +447,7 @@ def list_alive(norm: float, place: Any) -> int:
         if place.reaches[row] * norm >= place.limits[row]:
             place.alive[count] = row
             count += 1
+    # Copies of the row of zeros fill up the last group.
     for at in range(count, count + GROUP):
         place.alive[at] = place.n
     return count
@@ -445,6 +459,7 @@ def score_one(way: Any, panel: Any, width: int, queries: Any, row: int, step: An
     query = advance(queries, row * width)
     sum0, sum1 = broadcast_load(place.offsets, row, 16), broadcast_load(place.offsets, place.n, 16)
     sum2, sum3 = sum1, sum1
+    # Four chains of sums hide the latency.
     for j in range(0, width - 3, 4):
         sum0 = accumulate(way, load(panel, 16 * j, 16), broadcast_load(query, j, 16), sum0)
         sum1 = accumulate(way, load(panel, 16 * j + 16, 16), broadcast_load(query, j + 1, 16), sum1)
@@ -452,6 +467,7 @@ def score_one(way: Any, panel: Any, width: int, queries: Any, row: int, step: An
         sum3 = accumulate(way, load(panel, 16 * j + 48, 16), broadcast_load(query, j + 3, 16), sum3)
     for j in range(width - width % 4, width):
         sum0 = accumulate(way, load(panel, 16 * j, 16), broadcast_load(query, j, 16), sum0)
+    # The upper bounds, and one bit for each that reaches the limit.
     upper = multiply_add(to_float(add(add(sum0, sum1), add(sum2, sum3))), step, error)
     passing = at_least(upper, broadcast_load(place.limits, row, 16))
     if passing:
@@ -507,12 +523,14 @@ def keep_passing(size: int, rows: Any, order: Any, first: int, doors: Any, place
         bits = at_least(load(place.uppers, 16 * q, 16), broadcast_load(place.limits, row, 16))
         if bits:
             start, count = row * place.room, place.counts[row]
+            # All sixteen pass, and no filter is set: they are written at once.
             if bits == ALL and order[15] >= 0 and not doors.has_mask and not doors.has_starts:
                 uppers = load(place.uppers, 16 * q, 16)
                 store(place.codes, start + count, load(order, 0, 16))
                 store(place.bounds, start + count, uppers)
                 store(place.lowers, start + count, subtract(uppers, add(errors, errors)))
                 count, bits = count + 16, 0
+            # Otherwise one by one, those that the filter allows.
             while bits:
                 lane = trailing_zeros(bits)
                 bits &= bits - 1
@@ -547,12 +565,14 @@ def raise_limit(place: Any, row: int) -> None:
     count, start, k = place.counts[row], row * place.room, place.k
     if count < k:
         return
+    # The k-th best lower bound, less the rounding of limit and scores, is the new limit.
     codes, bounds, lowers = advance(place.codes, start), advance(place.bounds, start), advance(place.lowers, start)
     nothing = broadcast(np.float32(-np.inf), 16)
     store(lowers, count, nothing)
     worst = np.float64(find_kth_largest(lowers, padded_width(count), k))
     limit = np.float32(worst - (CARE * abs(worst) + place.margins[row]))
     place.limits[row] = limit
+    # The candidates whose upper bounds reach it move together.
     store(bounds, count, nothing)
     kept, limits = 0, broadcast(limit, 16)
     for at in range(0, count, 16):

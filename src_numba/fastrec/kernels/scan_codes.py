@@ -106,19 +106,21 @@ class QueryBlock(NamedTuple):
 def scan_decoded(
     way: Any, coded: Any, weights: Any, queries: Any, first: int, filters: Any, room: Any, kept: Any
 ) -> None:  # fmt: skip
-    """Fills what each query keeps of all vectors, whose coarse levels are decoded as many at a time as there is room.
+    """Fills the candidates of each query; coarse levels are decoded, as many at a time as `room` has places for.
 
     `way` is `Static(simd.FLOAT)`; `first` is the place of query 0 among the rows of the filter.
     """
     rows, stride, d = pointer(coded.rows), coded.rows.shape[1], coded.dimensions
     search, doors = take_search(weights, queries, kept, room), open_doors(filters)
     block, scales, n, chunk = pointer(room.numbers), pointer(room.scales), len(coded.rows), len(room.scales)
+    # Chunk by chunk: its vectors are decoded, then scored for all queries.
     for start in range(0, n, chunk):
         stop = min(start + chunk, n)
         for i in range(start, stop):
             decode_row(advance(rows, i * stride), coded, False, advance(block, (i - start) * d))
             scales[i - start] = weights.factors[i] if len(weights.factors) > 1 else weights.factors[0]
         scan_block(way, block, d, scales, scales, start, stop, first, doors, search)
+    # The candidates that the last limits leave out are dropped.
     for row in range(search.n):
         drop_failing(search, row)
 
@@ -127,11 +129,12 @@ def scan_decoded(
 def scan_bytes(
     way: Any, coded: Any, words: Any, weights: Any, queries: Any, first: int, filters: Any, room: Any, kept: Any
 ) -> None:  # fmt: skip
-    """The same where the coarse level is of BYTES: `words` are its rows as int32, which queries are multiplied with."""
+    """Does the same for a coarse level of BYTES: queries are multiplied with `words`, its rows as int32."""
     rows, stride = pointer(coded.rows), coded.rows.shape[1]
     search, doors = take_search(weights, queries, kept, room), open_doors(filters)
     block, scales, exact, chunk = pointer(words), pointer(room.scales), pointer(room.numbers), len(room.scales)
     n, step_at = len(coded.rows), 4 * queries.panels.shape[1]
+    # Chunk by chunk: the steps and the exact numbers are read, then the bytes are multiplied as they are.
     for start in range(0, n, chunk):
         stop = min(start + chunk, n)
         for i in range(start, stop):
@@ -142,6 +145,7 @@ def scan_bytes(
                 exact[(i - start) * coded.exact + j] = float_at(row, coded.exact_at + 4 * j) * factor
         own = advance(block, start * words.shape[1] + coded.coarse.start // 4)
         scan_block(way, own, words.shape[1], scales, exact, start, stop, first, doors, search)
+    # The candidates that the last limits leave out are dropped.
     for row in range(search.n):
         drop_failing(search, row)
 
@@ -150,10 +154,10 @@ def scan_bytes(
 def scan_tables(
     coded: Any, weights: Any, queries: Any, vectors: Any, table: Any, first: int, filters: Any, room: Any, kept: Any
 ) -> None:  # fmt: skip
-    """The same for few queries, where the coarse level is of centroids: sums of a query's products with centroids.
+    """Does the same for few queries and a coarse level of centroids: a query's products with centroids are added up.
 
-    `vectors` are the queries, `table` is room for one's products: parts · centroids float32. Nothing is decoded (Jégou,
-    Douze, Schmid 2011: asymmetric distance computation).
+    `vectors` are the queries. `table` has space for the products of one query: parts · centroids float32. Nothing is
+    decoded (Jégou, Douze, Schmid 2011: asymmetric distance computation).
     """
     search, doors = take_search(weights, queries, kept, room), open_doors(filters)
     rows, stride, layout = pointer(coded.rows), coded.rows.shape[1], coded.coarse
@@ -199,10 +203,11 @@ def scan_tables(
 def scan_rows(
     coded: Any, weights: Any, queries: Any, vectors: Any, buffer: Any, first: int, filters: Any, room: Any, kept: Any
 ) -> None:  # fmt: skip
-    """The same for few queries, `vectors`: one vector at a time is decoded, into `buffer`, and multiplied with each."""
+    """Does the same for few queries, `vectors`: each coded vector is decoded into `buffer` and multiplied with them."""
     search, doors = take_search(weights, queries, kept, room), open_doors(filters)
     rows, stride, d = pointer(coded.rows), coded.rows.shape[1], coded.dimensions
     vector, asked, rest = pointer(buffer), pointer(vectors), coded.dimensions % 16
+    # Vector by vector: it is decoded, and multiplied with each query.
     for i in range(len(coded.rows)):
         decode_row(advance(rows, i * stride), coded, False, vector)
         factor = weights.factors[i] if len(weights.factors) > 1 else weights.factors[0]
@@ -247,6 +252,7 @@ def scan_block(
 ) -> None:  # fmt: skip
     """Scores the vectors from `start` to `stop`, rows of `stride` in `block`, for all queries."""
     count = stop - start
+    # Sixteen queries at a time, with six vectors, then with those that are left.
     for panel in range(search.n_panels):
         own, place = advance(search.panels, panel * search.width * 16), 16 * panel
         for i in range(0, count - 5, 6):
@@ -271,6 +277,7 @@ def score_six(
     row3, row4, row5 = advance(rows, 3 * stride), advance(rows, 4 * stride), advance(rows, 5 * stride)
     sum0 = load(search.offsets, place, 16)
     sum1, sum2, sum3, sum4, sum5 = sum0, sum0, sum0, sum0, sum0
+    # The sums of six vectors for sixteen queries in registers: each load of the queries is used six times.
     for j in range(search.width):
         query = load(panel, 16 * j, 16)
         sum0 = accumulate(way, broadcast_load(row0, j, 16), query, sum0)
@@ -291,6 +298,7 @@ def score_six(
 @kernel(inline=True, inner=True)
 def keep_best(total: Any, scale: float, exact: Any, code: int, first: int, place: int, doors: Any, search: Any) -> None:
     """Adds a vector to the candidates of the queries, of 16, whose limit it reaches."""
+    # The upper bounds of sixteen queries: the product in float32, the exact dimensions, and the error.
     reach = search.lengths[code * search.reaching]
     error = multiply(load(search.errors, place, 16), broadcast(reach, 16))
     score = multiply(to_float(total), load(search.steps, place, 16))
@@ -309,6 +317,7 @@ def keep_best(total: Any, scale: float, exact: Any, code: int, first: int, place
 def add_candidate(bits: int, code: int, first: int, place: int, doors: Any, search: Any) -> None:
     """Adds a vector to the candidates of the queries whose bits are set, if the filter allows it."""
     room = search.room
+    # Query by query: the filter, then the limit, then a place among the candidates.
     while bits:
         lane = trailing_zeros(bits)
         bits &= bits - 1
@@ -317,8 +326,10 @@ def add_candidate(bits: int, code: int, first: int, place: int, doors: Any, sear
             continue
         lower = upper - np.float32(2) * search.lanes[16 + lane]
         best = advance(search.best, row * search.spread + 16)
+        # A lower bound among the best raises the limit.
         if lower > best[search.depth - 1]:
             search.limits[row] = raise_limit(best, search.depth, lower)
+        # If there is no room left, the candidates below the limit go; a query that keeps too many is given up.
         if search.counts[row] == room:
             drop_failing(search, row)
             if 4 * search.counts[row] > 3 * room:
@@ -336,6 +347,7 @@ def raise_limit(best: Any, depth: int, lower: float) -> float:
 
     Each place gets max(itself, min(the one before it, the new one)), sixteen at a time.
     """
+    # From the last sixteen places to the first, so that each reads its neighbours before they change.
     new = broadcast(lower, 16)
     for start in range((depth - 1) // 16 * 16, -1, -16):
         store(best, start, maximum(load(best, start, 16), minimum(load(best, start - 1, 16), new)))
@@ -347,6 +359,7 @@ def raise_limit(best: Any, depth: int, lower: float) -> float:
 def drop_failing(search: Any, row: int) -> None:
     """Keeps the candidates of a query whose upper bound reaches its limit."""
     kept, count, start, limit = 0, search.counts[row], row * search.room, search.limits[row]
+    # The candidates that reach the limit move together.
     for c in range(start, start + count):
         if search.bounds[c] >= limit:
             search.codes[start + kept] = search.codes[c]
@@ -363,9 +376,9 @@ def rank_codes(
 ) -> None:  # fmt: skip
     """Fills rows of codes and scores with the best k by exact score of listed[starts[i] : starts[i] + counts[i]].
 
-    A count of -1 is all vectors; one below leaves the row as it is. Scores are summed in float64, divided by both norms
-    where `norms` is not empty, and rounded to float32. Lists that are not `filtered` are filtered here; `buffer` is
-    room for a vector.
+    A count of -1 means all vectors; a smaller count leaves the row unchanged. Scores are summed in float64, divided by
+    both norms unless `norms` is empty, and rounded to float32. Lists that are not `filtered` are filtered here;
+    `buffer` has space for a vector.
     """
     rows, stride, d, k = pointer(coded.rows), coded.rows.shape[1], coded.dimensions, codes.shape[1]
     vector, own, doors = pointer(buffer), pointer(queries), open_doors(filters)

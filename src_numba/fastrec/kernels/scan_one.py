@@ -38,8 +38,8 @@ def search_one_by_bytes(
 ) -> bool:
     """Fills codes and scores, of shape (k,), as `scan.search_bytes` does; returns False if another search is needed.
 
-    `query` is of shape (d,), `table` a OneScan, written. `mask` is 0 for codes that may not be chosen, or empty; no
-    code of `closed` is chosen.
+    `query` is of shape (d,), and `table` is a written OneScan. `mask` is 0 for codes that may not be chosen, or empty;
+    no code of `closed` is chosen.
     """
     asked = read_scan(table)
     place, own, doors = asked.place, pointer(query), open_one(asked.ends, mask, closed)
@@ -57,6 +57,7 @@ def search_one_by_floats(
 ) -> bool:
     """Does the same by a scan in float32, as `scan.search_floats` does."""
     asked = read_scan(table)
+    # In a scan of float32 the offsets and the panels hold float32 behind addresses of int32.
     given, items, own = asked.place, asked.items, pointer(query)
     place = Place(
         given.n, given.dimensions, given.stride, given.width, given.k, given.room, given.scaled, given.rotated,

@@ -47,6 +47,7 @@ def place_visits(starts: Any, items: Any, ends: Any, visits: Visits) -> None:
     items
         int32, of shape (events,).
     """
+    # From the last sequence to the first, so that the visits of an item rise.
     for row in range(len(starts) - 2, -1, -1):
         stop = starts[row + 1]
         for place in range(stop - 1, starts[row] - 1, -1):
@@ -87,6 +88,7 @@ def sum_follows(
     n_items, window, reach, size = len(sums), fades.shape[1] - 1, count_backward(fades), 0
     for item in range(first, last):
         before = size
+        # Few followers: they are listed, with their sums.
         if (visits.starts[item + 1] - visits.starts[item]) * (window + reach) * SCANNED < n_items:
             count = 0
             for visit in range(visits.starts[item], visits.starts[item + 1]):
@@ -101,6 +103,7 @@ def sum_follows(
                     met[count] = code
                     count += sums[code] == 0
                     sums[code] += fades[1, place - earlier]
+            # The listed codes rise, and their sums are cleared.
             codes = np.sort(met[:count])
             for code in codes:
                 found.codes[size] = code
@@ -108,6 +111,7 @@ def sum_follows(
                 sums[code] = 0
                 size += 1
         else:
+            # Many followers: the whole row is summed and read.
             for visit in range(visits.starts[item], visits.starts[item + 1]):
                 place = visits.places[visit]
                 for later in range(place + 1, min(visits.stops[visit], place + 1 + window)):
@@ -137,6 +141,7 @@ def count_merged(pairs: Pairs, others: Pairs, first: int, last: int, lengths: An
     for row in range(first, last):
         one, end = pairs.indptr[row], pairs.indptr[row + 1]
         other, stop = others.indptr[row], others.indptr[row + 1]
+        # Each code that both rows have counts once, or not at all if its sums cancel.
         lengths[row] = end - one + stop - other
         while one < end and other < stop:
             code, met = pairs.codes[one], others.codes[other]
@@ -168,5 +173,6 @@ def merge_pairs(pairs: Pairs, others: Pairs, first: int, last: int, found: Pairs
                 found.codes[at], found.sums[at] = met, sum
                 at += 1
             other += 1
+        # The entries after the last one of the other matrix are copied.
         for place in range(one, end):
             found.codes[at + place - one], found.sums[at + place - one] = pairs.codes[place], pairs.sums[place]

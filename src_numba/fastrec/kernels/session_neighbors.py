@@ -63,6 +63,7 @@ def find_sessions(
     They are the first in `room.found`, with a key each, which has the similarity in its upper half. For each item, the
     first `most` sessions are read. Among equal sessions the first are found.
     """
+    # The similarity of each session: the sum of the weights of its items in common; the newest event comes first.
     count = 0
     for age in range(min(stop - start, len(shares.ages))):
         item = history[stop - 1 - age]
@@ -75,6 +76,7 @@ def find_sessions(
                 room.places[number] = sessions.places[visit]
                 count += 1
             room.sums[number] += share
+    # The keys of all sessions found, and the k largest of them.
     for at in range(count):
         number = room.found[at]
         room.keys[at] = pack(room.sums[number] * shares.sessions[number], number)
@@ -98,6 +100,7 @@ def score_sessions(
     """
     sums = room.scores
     for row in range(first, last):
+        # Session by session: the items after the common one, then those before it.
         for at in range(find_sessions(history, starts[row], starts[row + 1], sessions, shares, most, k, room)):
             number = room.found[at]
             similarity = np.float64(np.int32(room.keys[at] >> 32).view(np.float32))
@@ -107,6 +110,7 @@ def score_sessions(
                 sums[sessions.items[place]] += similarity * shares.after[place - shared]
             for place in range(max(begin, shared - len(shares.before) + 1), shared):
                 sums[sessions.items[place]] += similarity * shares.before[shared - place]
+        # The scores of the row, and zeros for the next one.
         for code in range(len(sums)):
             scores[row, code] = sums[code] * shares.targets[code]
         sums[:] = 0

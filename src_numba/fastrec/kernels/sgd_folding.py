@@ -41,6 +41,7 @@ def fold_pairs(
     step, n_pool = min(1, entries.values.shape[0] - 1), pool.shape[0]
     bounded = not negatives.hardest and negatives.margin < float32(np.inf)
     scored = bounded or negatives.hardest
+    # The user's items are marked, and the prior is read.
     for u in range(first, last):
         begin, end = entries.indptr[u], entries.indptr[u + 1]
         for entry in range(begin, end):
@@ -105,6 +106,7 @@ def fold_labels(
     """Does as `fold_pairs` for the logistic loss."""
     size = constant(width)
     step, n_pool = min(1, entries.values.shape[0] - 1), pool.shape[0]
+    # The user's items are marked, and the prior is read.
     for u in range(first, last):
         begin, end = entries.indptr[u], entries.indptr[u + 1]
         for entry in range(begin, end):

@@ -62,11 +62,13 @@ def draw_negatives(
 ) -> tuple[int, float]:
     """Draws unseen items into `drawn`, with their shares of the loss in `pulls`; returns (number, sum of shares)."""
     size, n_pool, n = constant(width), pool.shape[0], 0
+    # The drawn items that are not the user's.
     for draw in range(contrast.draws):
         candidate = pool[random_below(seed, number + draw, n_pool)]
         if marks[candidate] != user:
             drawn[n] = candidate
             n += 1
+    # Their shares of the loss; the row of a later item is prefetched.
     mass = np.float64(0)
     for place in range(n):
         if place + AHEAD < n:
@@ -84,12 +86,14 @@ def draw_negatives(
 @kernel(fastmath=FAST, inline=True)
 def weigh_item(score: Any, weight: Any, n: Any, mass: Any, contrast: Any) -> tuple[Any, Any, Any]:
     """Returns the pull on one of the user's items, its part in the push of the n drawn items, and its own loss."""
+    # Softmax: the shares of the item and of all drawn ones.
     if contrast.softmax:
         own = exp((score - ONE) / contrast.temperature)
         everything = own + float32(mass)
         pull = weight * (ONE - own / everything) / contrast.temperature
         push = weight / everything / contrast.temperature
         return pull, push, weight * (log(everything) + (ONE - score) / contrast.temperature)
+    # CCL: a pull of the whole weight, and the mean over the drawn items.
     push = weight * contrast.weight / float32(n) if n > 0 else float32(0)
     return weight, push, weight * (ONE - score)
 
@@ -206,10 +210,12 @@ def fold_lists(
                 push += more
                 total += weight
                 ascent = add_scaled(ascent, pull, y)
+            # The push of the drawn items, each by its share.
             for place in range(n):
                 pull = -push * (pulls[place] if contrast.softmax else ONE)
                 if pulls[place] != float32(0):
                     ascent = add_scaled(ascent, pull, load_row(rows, np.int64(drawn[place]) * size, width))
+            # A step along the sphere, shorter with each turn.
             sizes = rate * (ONE - float32(turn) / float32(passes)) / total
             x = on_sphere(add_scaled(x, sizes, along(ascent, x)))
         store_row(out, np.int64(u) * size, x)

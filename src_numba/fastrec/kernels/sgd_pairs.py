@@ -107,6 +107,7 @@ def step_pairs(
                         break
             # A step along the difference of the two scores; if no item was found, nothing moves.
             if j >= 0:
+                # The loss of the pair, and the pull along its difference.
                 z = load_row(rows, j * size, width)
                 weight = samples.weights[k * step] * negatives.shares[drawn]
                 difference = subtract_rows(y, z)
@@ -118,6 +119,7 @@ def step_pairs(
                     share, value = logistic_loss(gap)
                     loss += weight * value
                     pull = weight * share
+                # Both biases and all three rows move.
                 move_bias(items, i, pull, item_sizes, optimizer)
                 move_bias(items, j, -pull, item_sizes, optimizer)
                 store_row(rows, i * size, move_row(items, i, y, pull, x, item_sizes, optimizer, width))

@@ -44,6 +44,7 @@ def step_ratings(
     loss = np.float64(0)
     k = first
     while k < last:
+        # The ratings of one user follow each other: the user's row stays in registers.
         u = samples.users[k]
         place = np.int64(u) * size
         x = load_row(users.rows, place, width)
@@ -87,6 +88,7 @@ def sum_sources(
     size, end = constant(width), indices.shape[0]
     step, row_step = min(1, scales.shape[0] - 1), min(1, row_scales.shape[0] - 1)
     for row in range(first, last):
+        # The scaled sum of the sources; the row of a later one is prefetched.
         result = zero_row(width)
         for entry in range(indptr[row], indptr[row + 1]):
             if entry + AHEAD < end:
@@ -147,6 +149,7 @@ def fold_ratings(
             target = entries.values[entry] - mean - items.biases[i] - dot(offset, y)
             residual = add_scaled(residual, target, y)
             residual_b += target
+        # Conjugate gradients from 0 on.
         x, bias = zero_row(width), float32(0)
         direction, direction_b = residual, residual_b
         norm = dot(residual, residual) + residual_b * residual_b

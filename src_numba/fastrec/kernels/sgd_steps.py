@@ -102,6 +102,7 @@ def _move_sgd(side: Any, code: Any, row: Any, pull: Any, direction: Any, sizes: 
 def _move_adagrad(
     side: Any, code: Any, row: Any, pull: Any, direction: Any, sizes: Any, optimizer: Any, width: Any
 ) -> Any:
+    # The gradient's ascent with the penalty, the sum of its squares, and the step.
     place = np.int64(code) * constant(width)
     ascent = draw_to_prior(side, code, blend(pull, direction, -sizes.decay, row), sizes.decay, width)
     squares = add_square(ONE, load_row(side.squares, place, width), ONE, ascent)
@@ -112,6 +113,7 @@ def _move_adagrad(
 def _move_adam(
     side: Any, code: Any, row: Any, pull: Any, direction: Any, sizes: Any, optimizer: Any, width: Any
 ) -> Any:
+    # The gradient's ascent with the penalty, both moments, and the corrected step.
     place = np.int64(code) * constant(width)
     ascent = draw_to_prior(side, code, blend(pull, direction, -sizes.decay, row), sizes.decay, width)
     means = next_mean(load_row(side.means, place, width), ascent)

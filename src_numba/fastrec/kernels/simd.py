@@ -94,6 +94,7 @@ def _load_first(ctx: Any, builder: Any, kind: Vector, array_kind: Any, array: An
     place = builder.bitcast(place_of(ctx, builder, array_kind, array, index), vector.as_pointer())
     if isinstance(count, ir.Constant) and count.constant >= kind.lanes:
         return builder.load(place, align=_lane_size(ctx, vector))
+    # Other counts than all lanes: a load under a mask, which does not touch the other lanes.
     lane_of = ir.Constant(ir.VectorType(count.type, kind.lanes), list(range(kind.lanes)))
     wanted = builder.icmp_signed("<", lane_of, splat(builder, count, kind.lanes))
     letter = "i" if isinstance(kind.dtype, types.Integer) else "f"
@@ -378,12 +379,14 @@ def rounded_by_integers(builder: Any, value: Any) -> Any:
     """Rounds as `round_even`, on any processor: adding 2²³ to a smaller number rounds it."""
     lanes = value.type.count
     ints = ir.VectorType(I32, lanes)
+    # The sign is kept apart; the size plus 2²³ has the rounded number in its last bits.
     bits = builder.bitcast(value, ints)
     sign = builder.and_(bits, ir.Constant(ints, [0x80000000] * lanes))
     size = builder.xor(bits, sign)
     sums = builder.fadd(builder.bitcast(size, value.type), ir.Constant(value.type, [2.0**23] * lanes))
     whole = builder.sub(builder.bitcast(sums, ints), ir.Constant(ints, [0x4B000000] * lanes))
     whole = builder.or_(sign, builder.bitcast(builder.sitofp(whole, value.type), ints))
+    # Numbers from 2²³ on are whole already.
     is_whole = builder.icmp_unsigned(">=", size, ir.Constant(ints, [0x4B000000] * lanes))  # 2²³ and more, and NaN
     return builder.bitcast(builder.select(is_whole, bits, whole), value.type)
 

@@ -25,6 +25,7 @@ def descend(system: Any, size: int, tolerance: float, sweeps: int, weights: Any,
     `gradient` is c - Sw before and after. The descent ends when no weight moves the gradient by more than `tolerance`.
     """
     for _ in range(sweeps):
+        # Coordinate by coordinate: its best value, and the gradient after the change.
         largest = ZERO
         for a in range(size):
             old = weights[a]
@@ -48,6 +49,7 @@ def choose_entrants(
 
     Returns the new size, and the largest gradient that was outside the set before.
     """
+    # The largest gradient outside the set.
     largest = ZERO
     for c in range(count):
         item = candidates[c]
@@ -55,6 +57,7 @@ def choose_entrants(
             largest = max(largest, gradient[item])
     if largest <= tolerance:
         return size, largest
+    # All candidates that are nearly as large enter.
     for c in range(count):
         item = candidates[c]
         if places[item] < 0 and gradient[item] >= ENTRY * largest:
@@ -126,6 +129,7 @@ def fit_dense(
                     row = gramian[members[a]]
                     for i in range(n):
                         gradient[i] -= change * row[i]
+        # The solution is written, and the places are cleared for the next item.
         for a in range(size):
             weights[item - first, members[a]] = own[a]
             places[members[a]] = -1
@@ -149,6 +153,7 @@ def fit_on_supports(
         members[:size] = supports[item, :size]
         members[size] = item
         gather_system(gramian, members, size + 1, places, system)
+        # The gradient at weights of 0, and the largest of it for the tolerance.
         for a in range(size):
             gradient[a] = system[size, a] - l1
             largest = max(largest, gradient[a])

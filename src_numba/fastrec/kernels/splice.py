@@ -17,6 +17,7 @@ def count_merged(old: Entries, rows: Codes, new: Entries, lengths: Counts) -> No
         a, b = old.indptr[rows[j]], new.indptr[j]
         a_end, b_end = old.indptr[rows[j] + 1], new.indptr[j + 1]
         length = a_end - a + b_end - b
+        # Each column that both rows have counts once.
         while a < a_end and b < b_end:
             one, two = old.indices[a], new.indices[b]
             length -= one == two

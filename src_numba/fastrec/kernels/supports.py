@@ -30,6 +30,7 @@ def choose_supports(
     their order; among equal ones, the first. Values and strengths are above 0.
     """
     k, most = supports.shape[1] - 1, 0
+    # The longest column gives the size of the keys.
     for item in range(first, last):
         most = max(most, columns.indptr[item + 1] - columns.indptr[item])
     keys = np.empty(most, np.int64)
@@ -39,6 +40,7 @@ def choose_supports(
         supports[item, 0] = item
         supports[item, 1:] = -1
         rights[item] = 0
+        # The keys of all other entries, and the k largest of them.
         for place in range(size):
             row, value = columns.indices[start + place], columns.values[start + place]
             keys[place] = pack(value * strengths[row], row)
@@ -69,10 +71,12 @@ def gather_system(gramian: Gramian, chosen: Any, size: int, places: Any, system:
     `places` is all -1 before and after the call.
     """
     starts, codes, values = gramian.starts, gramian.codes, gramian.values
+    # The diagonal, and each chosen item's place.
     for a in range(size):
         places[chosen[a]] = a
         system[a, :size] = 0
         system[a, a] = gramian.diagonal[chosen[a]]
+    # The entries below the diagonal whose items are both chosen, on both sides.
     for a in range(size):
         row = chosen[a]
         for q in range(starts[row], starts[row + 1]):
@@ -80,6 +84,7 @@ def gather_system(gramian: Gramian, chosen: Any, size: int, places: Any, system:
             if b >= 0:
                 system[a, b] = values[q]
                 system[b, a] = values[q]
+    # The places are cleared.
     for a in range(size):
         places[chosen[a]] = -1
 
@@ -104,6 +109,7 @@ def solve_system(system: Any, size: int, right: Any, tolerance: float, steps: in
     more).
     """
     residual, direction, product = scratch[0], scratch[1], scratch[2]
+    # The solution starts from 0: the residual is the right side.
     rho = np.float32(0)
     for a in range(size):
         solution[a] = 0
@@ -114,12 +120,14 @@ def solve_system(system: Any, size: int, right: Any, tolerance: float, steps: in
     for _ in range(steps):
         if not rho > goal:
             break
+        # The system times the direction, and the curvature along it.
         multiply_system(system, size, direction, product)
         curvature = np.float32(0)
         for a in range(size):
             curvature += direction[a] * product[a]
         if not curvature > 0:
             break
+        # The step to the minimum, the residual there, and the next conjugate direction.
         step = rho / curvature
         last, rho = rho, np.float32(0)
         for a in range(size):
@@ -137,12 +145,13 @@ def solve_supports(
 ) -> None:  # fmt: skip
     """Fills the solutions of the systems of supports, each with a right side of its own, for rows `first` to `last`.
 
-    A row of `supports` has codes, -1 behind them; `rights` and `weights` are of its shape.
+    A row of `supports` has codes, and -1 after them; `rights` and `weights` are of its shape.
     """
     k = supports.shape[1]
     system, scratch = np.empty((k, k), np.float32), np.empty((3, k), np.float32)
     places = np.full(len(gramian.diagonal), -1, np.int32)
     for row in range(first, last):
+        # The system of the row's support, and its solution.
         size = count_chosen(supports[row])
         gather_system(gramian, supports[row], size, places, system)
         solve_system(system, size, rights[row], tolerance, steps, weights[row], scratch)

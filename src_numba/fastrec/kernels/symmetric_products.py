@@ -44,6 +44,7 @@ def multiply_strip(cuts: Counts, codes: Codes, values: Floats, strip: Floats, ou
     in the order of the entries.
     """
     out[:] = 0
+    # Four sums of a row stay in registers while the entries of a block are added.
     for block in range(len(cuts) - 1):
         for row in range(cuts.shape[1]):
             at = row * STRIP

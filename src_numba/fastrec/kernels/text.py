@@ -140,6 +140,7 @@ def check_records(
 @kernel(inner=True)
 def _copy_field(text, start, stop, quote, out, at):
     """Copies a field without its outer quotes, and with single inner ones; returns the place of the next field."""
+    # In quotes: of two quotes one is copied.
     if start < stop and text[start] == quote:
         i = start + 1
         while i < stop - 1:
@@ -147,6 +148,7 @@ def _copy_field(text, start, stop, quote, out, at):
             at += 1
             i += 2 if text[i] == quote else 1
         return at
+    # Without quotes: as it is.
     for i in range(start, stop):
         out[at] = text[i]
         at += 1
@@ -208,6 +210,7 @@ def trim_fields(utf8: Bytes, offsets: Counts) -> int:
     for row in range(offsets.shape[0] - 1):
         first, last = start, offsets[row + 1]
         start = last
+        # Blanks at the beginning and the end are skipped; the rest moves up.
         while first < last and (utf8[first] == 32 or utf8[first] == 9):
             first += 1
         while first < last and (utf8[last - 1] == 32 or utf8[last - 1] == 9):
@@ -230,6 +233,7 @@ def parse_integers(utf8: Bytes, offsets: Counts, numbers: Counts) -> int:
     for row in range(numbers.shape[0]):
         at, stop = offsets[row], offsets[row + 1]
         negative = at < stop and utf8[at] == 45
+        # A minus may come first; then only digits, at most 19, without a leading zero.
         if negative:
             at += 1
         digits = stop - at
@@ -241,6 +245,7 @@ def parse_integers(utf8: Bytes, offsets: Counts, numbers: Counts) -> int:
             if digit < 0 or digit > 9:
                 return row
             total = total * np.uint64(10) + np.uint64(digit)
+        # The largest number is one more below zero.
         most = np.uint64(9223372036854775807)
         if negative:
             most += np.uint64(1)
@@ -266,10 +271,12 @@ def parse_decimals(
     """
     for row in range(first, numbers.shape[0]):
         at, stop = offsets[row], offsets[row + 1]
+        # A sign may come first.
         sign = 1.0
         if at < stop and (utf8[at] == 45 or utf8[at] == 43):
             sign = -1.0 if utf8[at] == 45 else 1.0
             at += 1
+        # The digits before and after the point as one integer, which must stay exact.
         total, digits, fraction, pointed = np.uint64(0), 0, 0, False
         for i in range(at, stop):
             letter = utf8[i]
@@ -358,6 +365,7 @@ def _same(utf8, offsets, one, other):
 def fill_table(hashes: Seeds, n: int, table: Codes) -> None:
     """Puts n numbers into a larger table of -1."""
     mask = np.uint64(table.shape[0] - 1)
+    # Each number goes to the first free place from its hash on.
     for code in range(n):
         place = hashes[code] & mask
         while table[place] >= 0:

@@ -83,6 +83,7 @@ def is_open(doors: Any, row: int, code: int) -> bool:
 def sift_down(scores: Any, codes: Any, size: int, score: float, code: int) -> None:
     """Replaces the root of a heap of `size` members by (score, code)."""
     at = 0
+    # The worse child moves up until no child is worse than the new member.
     while True:
         child = 2 * at + 1
         if child >= size:
@@ -104,11 +105,13 @@ def sift_down(scores: Any, codes: Any, size: int, score: float, code: int) -> No
 @kernel(inner=True)
 def finish_row(scores: Any, codes: Any, k: int) -> None:
     """Sorts a heap, the best first, and gives empty places the code -1."""
+    # The worst member goes to the end, one after the other.
     for size in range(k - 1, 0, -1):
         score, code = scores[size], codes[size]
         scores[size] = scores[0]
         codes[size] = codes[0]
         sift_down(scores, codes, size, score, code)
+    # Places that were never filled.
     for place in range(k):
         if codes[place] == EMPTY:
             codes[place] = -1
@@ -258,10 +261,12 @@ def score_exactly(vectors: Any, norms: Any, metric: int, d: int, code: int, quer
 @kernel(inner=True)
 def rank_few(work: Any, listed: Any, count: int, scores: Any, codes: Any, k: int) -> None:
     """Fills the best k of a few: the number of better ones is the place of each, without a branch to mispredict."""
+    # The places after the last candidate are empty.
     for place in range(min(count, k), k):
         scores[place] = -np.inf
         codes[place] = -1
     store(work, count, broadcast(np.float32(-np.inf), 16))
+    # Candidate by candidate: its place is the number of better ones, sixteen compared at a time.
     for c in range(count):
         score, code, place = work[c], listed[c], 0
         own, name = broadcast(score, 16), broadcast(code, 16)
@@ -312,6 +317,7 @@ def select_row(values: Any, mask: Any, ends: Any, closed: Any, codes: Any, score
 def select_best(row: Any, everything: bool, candidates: Any, count: int, i: int, doors: Any, found: Any) -> None:
     """Fills one row with the best of some candidates, or of everything; `i` is its place among the rows of a filter."""
     heap_codes, heap_scores, k = found.codes, found.scores, found.k
+    # An empty heap; then sixteen values at a time that are above the worst kept one.
     for place in range(k):
         heap_scores[place] = -np.inf
         heap_codes[place] = EMPTY

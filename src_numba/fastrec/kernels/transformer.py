@@ -81,6 +81,7 @@ def unnormalize(
 ) -> None:
     """Adds to dx the derivatives by x of `normalize`."""
     for r in range(rows):
+        # The derivatives without their part along the row, whose mean square is fixed.
         along = multiply_across(errors, r * width, normal, at + r * width, width) / np.float32(factors)
         less, scale = broadcast(-along, 16), broadcast(scales[first + r], 16)
         for f in range(r * width, (r + 1) * width, LANES):
@@ -91,6 +92,7 @@ def unnormalize(
 @kernel(fastmath=FAST, inner=True)
 def add_dropped(x: Floats, change: Floats, n: int, dropout: np.float32, seed: np.uint32) -> None:
     """Adds `change` to x, after dropout: some numbers are left out at random, and the others grow."""
+    # Without dropout.
     if dropout == np.float32(0.0):
         for i in range(n):
             x[i] += change[i]
@@ -122,7 +124,7 @@ def layer_seed(seed: np.uint64, layer: int) -> np.uint32:
 def add_rows(
     x: Floats, at: int, w: Floats, first: int, out: Floats, to: int, rows: int, inner: int, outer: int
 ) -> None:
-    """Adds x·w."""
+    """Adds x·w to `out`."""
     add_products(x, at, inner, 1, w, first, out, to, rows, inner, outer)
 
 
@@ -130,7 +132,7 @@ def add_rows(
 def multiply_rows(
     x: Floats, at: int, w: Floats, first: int, out: Floats, to: int, rows: int, inner: int, outer: int
 ) -> None:
-    """Writes x·w."""
+    """Writes x·w to `out`."""
     clear(out, to, rows * outer)
     add_rows(x, at, w, first, out, to, rows, inner, outer)
 
@@ -153,6 +155,7 @@ def attend_all(net: Transformer, block: int, starts: Counts, first: int, last: i
     """Computes the attention of a block within the sequences from `first` to `last`."""
     inner, place = heads_inner(net), block * (len(work.shares) // max(1, net.blocks))
     bias = block * net.size + net.biases
+    # Sequence by sequence; the shares of one come after those of the one before.
     for sequence in range(first, last):
         n, row = starts[sequence + 1] - starts[sequence], starts[sequence] - starts[first] + block * rows
         attend(
@@ -170,6 +173,7 @@ def unattend_all(
     inner, place = heads_inner(net), block * (len(work.shares) // max(1, net.blocks))
     bias = block * net.size + net.biases
     mixed = work.mixed[3 * inner * rows * block :]
+    # Sequence by sequence; the shares of one come after those of the one before.
     for sequence in range(first, last):
         n, row = starts[sequence + 1] - starts[sequence], starts[sequence] - starts[first]
         unattend(
@@ -207,6 +211,7 @@ def pass_forward(
         write_scaled(work.heard, begin, np.float32(1.0), work.x, begin, n)
     for block in range(net.blocks):
         at, layer = block * net.size, 2 * block
+        # The attention: norm, A, the heads, O, dropout.
         normalize(work.x, rows, width, net.factors, work.normal, layer * n, work.scales, layer * rows)
         multiply_rows(
             work.normal, layer * n, net.weights, at, work.mixed, 3 * inner * rows * block, rows, width, 3 * inner
@@ -215,6 +220,7 @@ def pass_forward(
         at += 3 * width * inner
         multiply_rows(work.heard, inner * rows * block, net.weights, at, work.change, begin, rows, inner, width)
         add_dropped(work.x, work.change, n, dropout, layer_seed(seed, layer))
+        # The hidden layer: norm, F, ReLU, G, dropout.
         at, layer = at + width * inner, layer + 1
         hidden = net.hidden * rows * block
         normalize(work.x, rows, width, net.factors, work.normal, layer * n, work.scales, layer * rows)
@@ -223,6 +229,7 @@ def pass_forward(
         at += width * net.hidden
         multiply_rows(work.hidden, hidden, net.weights, at, work.change, begin, rows, net.hidden, width)
         add_dropped(work.x, work.change, n, dropout, layer_seed(seed, layer))
+    # The output is normalized.
     layer = 2 * net.blocks
     normalize(work.x, rows, width, net.factors, work.normal, layer * n, work.scales, layer * rows)
 
@@ -232,7 +239,7 @@ def pass_backward(
     net: Transformer, starts: Counts, first: int, last: int, dropout: np.float32, seed: np.uint64, work: Passing,
     errors: Floats, slopes: Floats,
 ) -> None:  # fmt: skip
-    """From `errors` by norm(x) to the derivatives by the rows that came in, in `work.x`; adds to `slopes`."""
+    """Turns `errors`, derivatives by norm(x), into those by the incoming rows, in `work.x`; adds to `slopes`."""
     rows, width, inner = starts[last] - starts[first], net.width, heads_inner(net)
     n, dx, begin = rows * width, work.x, np.int64(0)
     clear(dx, begin, n)
@@ -260,6 +267,7 @@ def pass_backward(
         add_outer(work.normal, layer * n, work.change, begin, slopes, at, rows, width, 3 * inner)
         multiply_rows(work.change, begin, net.transposed, at, work.other, begin, rows, 3 * inner, width)
         unnormalize(work.other, rows, width, net.factors, work.normal, layer * n, work.scales, layer * rows, dx)
+    # Without blocks: back through the weighted means.
     if net.blocks == 0:
         write_scaled(work.x, begin, np.float32(1.0), work.other, begin, n)
         unattend_all(net, net.blocks, starts, first, last, work, rows, slopes)

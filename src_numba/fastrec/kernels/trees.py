@@ -25,14 +25,14 @@ class Trees(NamedTuple):
 
 
 class Splits(NamedTuple):
-    """The same trees where none has more than 64 leaves: of each split, which leaves are left to who goes right.
+    """Trees with at most 64 leaves each, as splits; a row that goes right at a split loses some leaves.
 
     The leaves of a tree are numbered from left to right, and a bit stands for each.
     """
 
     starts: NDArray[np.int64]  # (n_trees + 1,): where the splits of each tree begin
     features: NDArray[np.int32]  # (splits,): the column that is compared
-    thresholds: NDArray[np.float32]  # (splits,): what is above goes right
+    thresholds: NDArray[np.float32]  # (splits,): numbers above it go right
     missing_left: NDArray[np.uint8]  # (splits,): whether NaN goes left
     kept: NDArray[np.int64]  # (splits,): the bits of the leaves that can still be reached from the right
     leaf_starts: NDArray[np.int64]  # (n_trees,): where the leaves of each tree begin
@@ -41,22 +41,23 @@ class Splits(NamedTuple):
 
 @kernel()
 def sum_exit_leaves(splits: Splits, columns: Any, open_leaves: Any, scores: Any) -> None:
-    """`sum_leaves` to the bit, by all splits of a tree in place of those on the way (Lucchese et al. 2015).
+    """Returns the bits of `sum_leaves`, by all splits of a tree instead of those on the path (Lucchese et al. 2015).
 
-    Who goes right at a split loses the leaves on its left. The leftmost leaf that remains is where the row ends.
+    A row that goes right at a split loses the leaves on the split's left. It ends at the leftmost leaf that remains.
 
     Parameters
     ----------
     columns
         float32, of shape (features, n): the numbers of the rows.
     open_leaves
-        int64: room for as many rows as are compared side by side.
+        int64: work space for the rows that are compared side by side.
     scores
         float64, of shape (n,).
     """
     for begin in range(0, len(scores), len(open_leaves)):
         count = min(len(open_leaves), len(scores) - begin)
         for tree in range(len(splits.leaf_starts)):
+            # All leaves can be reached at first.
             for row in range(count):
                 open_leaves[row] = -1
             for split in range(splits.starts[tree], splits.starts[tree + 1]):
@@ -69,6 +70,7 @@ def sum_exit_leaves(splits: Splits, columns: Any, open_leaves: Any, scores: Any)
                 else:
                     for row in range(count):
                         open_leaves[row] &= -1 if numbers[row] <= threshold else kept
+            # The leftmost leaf that remains is where the row ends.
             for row in range(count):
                 scores[begin + row] += splits.leaves[splits.leaf_starts[tree] + trailing_zeros(open_leaves[row])]
 
@@ -89,6 +91,7 @@ def sum_leaves(trees: Trees, columns: Any, nodes: Any, scores: Any) -> None:
     for begin in range(0, len(scores), len(nodes)):
         count = min(len(nodes), len(scores) - begin)
         for tree in range(len(trees.starts)):
+            # All rows begin at the root.
             for row in range(count):
                 nodes[row] = trees.starts[tree]
             # All rows go down one step at a time, without a branch; a row at a leaf stays there.
@@ -98,6 +101,7 @@ def sum_leaves(trees: Trees, columns: Any, nodes: Any, scores: Any) -> None:
                     number = columns[trees.features[node], begin + row]
                     right = (number > trees.thresholds[node]) | ((number != number) & (trees.missing_left[node] == 0))
                     nodes[row] = trees.lefts[node] + right
+            # The values of the leaves where the rows are.
             for row in range(count):
                 scores[begin + row] += trees.values[nodes[row]]
 
@@ -113,6 +117,7 @@ def trace_leaves(trees: Trees, row: Any, parts: Any) -> None:
     parts
         float64, of shape (features + 1,): the last is the sum of the roots.
     """
+    # Tree by tree, from the root to a leaf.
     for tree in range(len(trees.starts)):
         node = trees.starts[tree]
         parts[len(row)] += trees.values[node]

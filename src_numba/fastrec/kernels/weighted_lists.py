@@ -20,13 +20,13 @@ def list_best(
 ) -> None:  # fmt: skip
     """Fills rows `first` to `last` of codes and scores with the best columns by Σ_i rows[u, i] · weights[i, j] above 0.
 
-    Each is summed as `neighbors.add_weighted_rows` does. A row in which fewer are above 0 than are wanted gets
-    `UNANSWERED` as its first code, as does one that meets more columns than `touched` has places for.
+    Each column is summed as `neighbors.add_weighted_rows` does. A row gets `UNANSWERED` as its first code if fewer
+    columns than wanted are above 0, or if it meets more columns than `touched` has places for.
 
     Parameters
     ----------
     sums
-        Zeros for the columns, before and after.
+        Zeros for the columns, before and after the call.
     touched
         At least as long as the longest row of weights.
     """
@@ -44,6 +44,7 @@ def list_best(
             if score > 0 and (score > own_scores[0] or (score == own_scores[0] and column < own_codes[0])):
                 if is_open(doors, row, column):
                     sift_down(own_scores, own_codes, k, score, column)
+        # A row with too few columns above 0 needs another search.
         if count < 0 or own_codes[0] == EMPTY:
             own_codes[0] = UNANSWERED
         else:
@@ -58,6 +59,7 @@ def add_touched(row: int, rows: Entries, weights: Entries, sums: Any, touched: A
     """
     row_step, step, count = min(1, len(rows.values) - 1), min(1, len(weights.values) - 1), 0
     end = rows.indptr[row + 1]
+    # Entry by entry; the weights of a later one are prefetched.
     for p in range(rows.indptr[row], end):
         ahead = weights.indptr[rows.indices[min(p + AHEAD, end - 1)]]
         for line in range(0, 16 * LINES, 16):
