@@ -5,14 +5,14 @@ from typing import Annotated
 
 import typer
 
-from fastrec.cli.app import app
+from fastrec.cli.app import app, examples
 from fastrec.cli.models import load_model, save_model
 from fastrec.cli.options import FileMode, ModelFile, check_folder
 from fastrec.cli.output import note
 from fastrec.cli.working import working
 
 
-@app.command(epilog="Example:  fastrec compress model.fastrec --codec int8 -o small.fastrec")
+@app.command(epilog=examples("fastrec compress model.fastrec --codec int8 -o small.fastrec"))
 def compress(
     model_file: ModelFile,
     output: Annotated[Path, typer.Option("-o", "--output", dir_okay=False, help="The model file to write.")],
@@ -29,7 +29,10 @@ def compress(
     ] = None,
     mode: FileMode = "600",
 ) -> None:
-    """Write a smaller model: its factors or weights take a half to a sixteenth of the bytes."""
+    """Write a smaller copy of a model.
+
+    Its factors or weights take a half to a sixteenth of the bytes.
+    """
     from fastrec import compress as compress_model
     from fastrec.storage import size_in_words
 

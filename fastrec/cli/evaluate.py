@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fastrec.cli.app import app
+from fastrec.cli.app import app, examples
 from fastrec.cli.estimators import ModelPlan, model_plan, parse_model
 from fastrec.cli.groups import groups_options
 from fastrec.cli.measures import MeasureOptions, measure, measure_options
@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 
 @app.command(
     name="evaluate",
-    epilog="Examples:  fastrec evaluate ratings.csv --model EASE --split time --report report.html   |   "
-    "fastrec evaluate model.fastrec later.csv --metrics ndcg@10,recall@50",
+    epilog=examples(
+        "fastrec evaluate ratings.csv --model EASE --split time --report page.html",
+        "fastrec evaluate model.fastrec later.csv --metrics ndcg@10,recall@50",
+    ),
 )
 @groups_options(table=table_options, plan=model_plan, measures=measure_options)
 def evaluate_command(
@@ -40,9 +42,10 @@ def evaluate_command(
     split: SplitBy = Split.auto,
     fraction: Fraction = 0.2,
 ) -> None:
-    """Evaluate a model beside Popularity on a split of a table, or a saved model on a table.
+    """Evaluate a model on held-out data.
 
-    Means have 95 % confidence intervals; stderr reports the users that were left out.
+    A table is split: the model is fitted to one part, and compared with Popularity on the other. A saved model is
+    evaluated on a second table. Means have 95 % confidence intervals; stderr reports the users that were left out.
     """
     if test is None:
         if source.suffix == ".fastrec":
@@ -60,9 +63,7 @@ def evaluate_command(
 
 
 @app.command(
-    name="compare",
-    epilog="Example:  fastrec compare ratings.csv --model EASE --model ImplicitALS:factors=128,alpha=10 "
-    "--report report.html",
+    name="compare", epilog=examples("fastrec compare ratings.csv --model EASE --model ImplicitALS:factors=128")
 )
 @groups_options(table=table_options, measures=measure_options)
 def compare_command(
@@ -83,8 +84,9 @@ def compare_command(
     seed: Seed = 0,
     jobs: Jobs = None,
 ) -> None:
-    """Fit several models on one split of a table, and compare them with each other and with Popularity.
+    """Compare several models on one split.
 
+    They are fitted to one part of a table, and compared with each other and with Popularity on the other.
     Differences are paired by user, and p-values are corrected for the number of comparisons.
     """
     plans = [parse_model(text, seed, jobs) for text in models or []]

@@ -4,14 +4,14 @@ from typing import Annotated, Any
 
 import typer
 
-from fastrec.cli.app import app
+from fastrec.cli.app import app, examples
 from fastrec.cli.ids import parse_items, parse_users
 from fastrec.cli.models import load_model
 from fastrec.cli.options import Format, KeyFile, Length, ModelFile, Output
 from fastrec.cli.output import as_plain, note, write_rows
 
 
-@app.command(epilog="Example:  fastrec explain model.fastrec --history 50,181 --title Empire")
+@app.command(epilog=examples("fastrec explain model.fastrec --history 50,181 --title Empire"))
 def explain(
     model_file: ModelFile,
     user: Annotated[str | None, typer.Option("-u", "--user", help="A user's id.")] = None,
@@ -26,7 +26,10 @@ def explain(
     pseudonym_key_file: KeyFile = None,
     output_format: Output = Format.table,
 ) -> None:
-    """Show how much each item of a history adds to the score of one item. A two-stage model shows its features, too."""
+    """Explain the score of an item.
+
+    The table shows how much each item of a history adds to the score. A two-stage model shows its features, too.
+    """
     if (user is None) == (history is None):
         raise typer.BadParameter("give either --user or --history", param_hint="--user")
     if (item is None) == (title is None):

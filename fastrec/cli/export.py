@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
-from fastrec.cli.app import app
+from fastrec.cli.app import app, examples
 from fastrec.cli.models import load_model
 from fastrec.cli.options import FileMode, Length, ModelFile, check_table_output
 from fastrec.cli.output import note
@@ -30,8 +30,10 @@ class Part(StrEnum):
 
 
 @app.command(
-    epilog="Examples:  fastrec export model.fastrec item-factors -o vectors.parquet   |   "
-    "fastrec export model.fastrec similar-items -k 20 -o similar.csv"
+    epilog=examples(
+        "fastrec export model.fastrec item-factors -o vectors.parquet",
+        "fastrec export model.fastrec similar-items -k 20 -o similar.csv",
+    )
 )
 def export(
     model_file: ModelFile,
@@ -40,9 +42,10 @@ def export(
     k: Length = 10,
     mode: FileMode = "600",
 ) -> None:
-    """Write a part of a model as a table: vectors, the items most similar to each item, or the histories of its users.
+    """Write a part of a model as a table.
 
-    Each vector is a row: an id and a column for each factor.
+    The part is vectors, the items most similar to each item, or the histories of the users. Each vector is a row: an
+    id and a column for each factor.
     """
     check_table_output(output)
     import narwhals as nw

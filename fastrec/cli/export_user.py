@@ -5,20 +5,23 @@ from typing import Annotated
 
 import typer
 
-from fastrec.cli.app import app
+from fastrec.cli.app import app, examples
 from fastrec.cli.ids import parse_people
 from fastrec.cli.models import load_model
 from fastrec.cli.options import JournalPlace, KeyFile, ModelFile
 
 
-@app.command(name="export-user", epilog="Example:  fastrec export-user model.fastrec --user u17 --journal events.db")
+@app.command(name="export-user", epilog=examples("fastrec export-user model.fastrec --user u17 --journal events.db"))
 def export_user(
     model_file: ModelFile,
     user: Annotated[str, typer.Option("-u", "--user", help="The user's id.")],
     journal: JournalPlace = None,
     pseudonym_key_file: KeyFile = None,
 ) -> None:
-    """Print all that a model and a journal hold about one user, as JSON."""
+    """Print all that is kept about one user.
+
+    The output is JSON, of a model and of a journal.
+    """
     from fastrec.forgetting import export_user as collect
 
     model = load_model(model_file)

@@ -5,14 +5,14 @@ from typing import Annotated
 
 import typer
 
-from fastrec.cli.app import app
+from fastrec.cli.app import app, examples
 from fastrec.cli.ids import parse_people
 from fastrec.cli.options import JournalPlace, KeyFile
 from fastrec.cli.output import count_in_words, note
 from fastrec.cli.working import working
 
 
-@app.command(epilog="Example:  fastrec forget model.fastrec --user u17 --journal events.db")
+@app.command(epilog=examples("fastrec forget model.fastrec --user u17 --journal events.db"))
 def forget(
     place: Annotated[Path, typer.Argument(exists=True, help="A model file, or a folder of versions.")],
     user: Annotated[list[str], typer.Option("-u", "--user", help="The id of a user; may be repeated.")],
@@ -27,9 +27,10 @@ def forget(
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Report what would be done, and do nothing.")] = False,
 ) -> None:
-    """Fit a model again without some of its users, and remove older versions and the users' events.
+    """Remove users from a model.
 
-    The exit code is 1 where an id still stands in a file, and where neither the model nor the journal knows a user.
+    The model is fitted again without them. Older versions and the users' events are removed. The exit code is 1 if an
+    id still stands in a file, or if neither the model nor the journal knows a user.
     """
     from fastrec.forgetting import forget as forget_users
     from fastrec.online import Versions

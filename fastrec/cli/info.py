@@ -6,15 +6,18 @@ from typing import Any
 
 import typer
 
-from fastrec.cli.app import app
+from fastrec.cli.app import app, examples
 from fastrec.cli.models import load_model
 from fastrec.cli.options import Format, ModelFile, Output
 from fastrec.cli.output import as_plain, write_rows
 
 
-@app.command(epilog="Example:  fastrec info model.fastrec --format json")
+@app.command(epilog=examples("fastrec info model.fastrec --format json"))
 def info(model_file: ModelFile, output_format: Output = Format.table) -> None:
-    """Show the content of a model file: class, options, shapes, sizes, ids, and whether its checksums are right."""
+    """Show the content of a model file.
+
+    It prints the class, options, shapes, sizes and ids, and tells whether the checksums are right.
+    """
     from fastrec import load
     from fastrec.storage import FileError
 

@@ -5,17 +5,20 @@ from typing import Annotated
 
 import typer
 
-from fastrec.cli.app import app
+from fastrec.cli.app import app, examples
 from fastrec.cli.options import Format, Output, find_estimator
 from fastrec.cli.output import write_rows
 
 
-@app.command("options", epilog="Example:  fastrec options ImplicitALS")
+@app.command("options", epilog=examples("fastrec options ImplicitALS"))
 def list_options(
     model_name: Annotated[str, typer.Argument(metavar="MODEL", help="The estimator.")] = "ImplicitALS",
     output_format: Output = Format.table,
 ) -> None:
-    """List the options of a model: type, range, default, and meaning of each."""
+    """List the options of a model.
+
+    The table has the type, range, default and meaning of each.
+    """
     from fastrec.options import describe_parameters, options_of
 
     kind = find_estimator(model_name, "MODEL")

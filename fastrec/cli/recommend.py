@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from fastrec.cli.app import app
+from fastrec.cli.app import app, examples
 from fastrec.cli.ids import parse_items, parse_users, read_lines
 from fastrec.cli.models import load_model
 from fastrec.cli.options import FileMode, Format, KeyFile, Length, ModelFile, Output, check_table_output
@@ -19,8 +19,10 @@ from fastrec.permissions import parse_mode
 
 
 @app.command(
-    epilog="Examples:  fastrec recommend model.fastrec --user 42 --user 43 -k 10 --format json   |   "
-    "fastrec recommend model.fastrec --history 50,181,172 --deny @sold_out.txt"
+    epilog=examples(
+        "fastrec recommend model.fastrec --user 42 --user 43 -k 10 --format json",
+        "fastrec recommend model.fastrec --history 50,181,172 --deny @sold_out.txt",
+    )
 )
 def recommend(
     model_file: ModelFile,
@@ -51,7 +53,10 @@ def recommend(
     pseudonym_key_file: KeyFile = None,
     output_format: Output = Format.table,
 ) -> None:
-    """Recommend items to users of the training data, or to anybody with a history."""
+    """Recommend items to users.
+
+    They are users of the training data, or anybody with a history.
+    """
     if sum((user is not None, users_from is not None, all_users, history is not None)) != 1:
         raise typer.BadParameter("give exactly one of --user, --users-from, --all and --history", param_hint="--user")
     if output is not None and history is not None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fastrec.cli.app import app
+from fastrec.cli.app import app, examples
 from fastrec.cli.estimators import DEFAULT_MODEL
 from fastrec.cli.groups import groups_options
 from fastrec.cli.models import save_model
@@ -37,10 +37,7 @@ OPTION_HELP = (
 )
 
 
-@app.command(
-    epilog="Example:  fastrec search ratings.csv --option factors=32,64,128 --option alpha=0.1..30:log --trials 30 "
-    "--store search.jsonl -o best.fastrec"
-)
+@app.command(epilog=examples("fastrec search ratings.csv --option factors=32,64 --option alpha=0.1..30:log"))
 @groups_options(table=table_options)
 def search(
     file: TableFile,
@@ -77,7 +74,10 @@ def search(
     mode: FileMode = "600",
     output_format: Output = Format.table,
 ) -> None:
-    """Search the options with which a model does best on held-out parts of a table."""
+    """Search for the best options of a model.
+
+    The best options are those with which the model does best on held-out parts of a table.
+    """
     from fastrec.evaluation import search as search_options
     from fastrec.evaluation.search.texts import parse_candidates
     from fastrec.options import check_once, make_estimator

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from fastrec.cli.app import app
+from fastrec.cli.app import app, examples
 from fastrec.cli.groups import groups_options
 from fastrec.cli.options import Duplicates, KeyFile, NewIds, OnUnknown
 from fastrec.online.plan import SchedulePlan
@@ -132,7 +132,7 @@ def ids_options(
     return {"pseudonym_key": key, "new_users": new_users.value, "new_items": new_items.value, "support": support}
 
 
-@app.command(epilog="Example:  fastrec serve model.fastrec --journal events.db")
+@app.command(epilog=examples("fastrec serve model.fastrec --journal events.db"))
 @groups_options(schedule=schedule_options, ids=ids_options)
 def serve(
     models: ServedModels,
@@ -165,7 +165,10 @@ def serve(
         bool, typer.Option("--force", help="Accept a model that does not fit the previous one or the journal.")
     ] = False,
 ) -> None:
-    """Serve a model over HTTP, with a page to try it. Posted events change the next answers."""
+    """Serve a model over HTTP.
+
+    A page at the address lets you try the model. Posted events change the next answers.
+    """
     try:
         from fastrec.serving import Settings
         from fastrec.serving.run import run_server

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from fastrec.cli.app import app
+from fastrec.cli.app import app, examples
 from fastrec.cli.ids import parse_items
 from fastrec.cli.models import load_model
 from fastrec.cli.options import Format, Length, ModelFile, Output
@@ -12,7 +12,7 @@ from fastrec.cli.output import list_rows, write_rows
 from fastrec.cli.working import working
 
 
-@app.command(epilog='Example:  fastrec similar model.fastrec --item 50 --title "Toy Story" -k 5')
+@app.command(epilog=examples('fastrec similar model.fastrec --item 50 --title "Toy Story" -k 5'))
 def similar(
     model_file: ModelFile,
     item: Annotated[list[str] | None, typer.Option("-i", "--item", help="An item's id; may be repeated.")] = None,

@@ -5,19 +5,22 @@ from typing import Annotated
 
 import typer
 
-from fastrec.cli.app import app
+from fastrec.cli.app import app, examples
 from fastrec.cli.models import load_model, save_model
 from fastrec.cli.options import FileMode, ModelFile, check_folder
 from fastrec.cli.output import note
 
 
-@app.command(epilog="Example:  fastrec strip model.fastrec -o shipped.fastrec")
+@app.command(epilog=examples("fastrec strip model.fastrec -o shipped.fastrec"))
 def strip(
     model_file: ModelFile,
     output: Annotated[Path, typer.Option("-o", "--output", dir_okay=False, help="The model file to write.")],
     mode: FileMode = "600",
 ) -> None:
-    """Write a model without the ids and histories of users. It answers histories: fastrec recommend … --history."""
+    """Write a copy of a model without its users.
+
+    The ids and histories of users are left out. The copy answers histories: fastrec recommend … --history.
+    """
     from fastrec import strip as strip_model
     from fastrec.storage import size_in_words
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from fastrec.cli.app import app
+from fastrec.cli.app import app, examples
 from fastrec.cli.estimators import ModelPlan, model_plan
 from fastrec.cli.groups import groups_options
 from fastrec.cli.models import save_model
@@ -15,8 +15,10 @@ from fastrec.cli.tables import TableOptions, read_table, table_options
 
 
 @app.command(
-    epilog="Examples:  fastrec train ratings.csv -o model.fastrec --factors 128 --k-core 5 --holdout 0.1   |   "
-    "fastrec train events.csv -o model.fastrec --model EASE --weights view=1,cart=3,purchase=5"
+    epilog=examples(
+        "fastrec train ratings.csv -o model.fastrec --factors 128 --holdout 0.1",
+        "fastrec train events.csv -o model.fastrec --weights view=1,cart=3,purchase=5",
+    )
 )
 @groups_options(table=table_options, plan=model_plan)
 def train(
@@ -33,7 +35,7 @@ def train(
     mode: FileMode = "600",
     output_format: Output = Format.table,
 ) -> None:
-    """Train a model on a table of interactions and save it.
+    """Train a model on a table and save it.
 
     Columns are recognised by their usual names. The saved model is trained on all of the data, with --holdout too.
     """

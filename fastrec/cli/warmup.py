@@ -4,11 +4,11 @@ from typing import Annotated
 
 import typer
 
-from fastrec.cli.app import app
+from fastrec.cli.app import app, examples
 from fastrec.cli.output import note
 
 
-@app.command(epilog="Example:  fastrec warmup --factors 64 --factors 128 --model SGDFactorization")
+@app.command(epilog=examples("fastrec warmup --factors 64 --factors 128 --model SGDFactorization"))
 def warmup(
     factors: Annotated[
         list[int] | None,
@@ -19,7 +19,10 @@ def warmup(
         typer.Option("--model", help="Name of a model; may be repeated. [default: ImplicitALS]"),
     ] = None,
 ) -> None:
-    """Compile the kernels now, so that no later command has to."""
+    """Compile the kernels now.
+
+    Later commands then need not compile them.
+    """
     from fastrec import warmup as compile_kernels
 
     note(f"kernels compiled in {compile_kernels(factors or 64, model or 'ImplicitALS'):.1f} s")

@@ -10,6 +10,7 @@ import subprocess
 import sys
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
 import fastrec as fr
@@ -26,6 +27,33 @@ def test_help_of_each_command_shows_an_example(command):
     text = " ".join(result.stdout.split())
     assert "Example" in text
     assert f"fastrec {command}" in text
+
+
+def commands():
+    program = typer.main.get_command(cli.app)
+    return {name: program.commands[name] for name in program.list_commands(None)}
+
+
+def words(text):
+    return {word.strip(",;.") for word in text.split()}
+
+
+@pytest.mark.parametrize("name", commands())
+def test_a_narrow_terminal_shows_names_texts_and_examples_whole(name):
+    shown = CliRunner(env={"COLUMNS": "80"}).invoke(cli.app, [name, "--help"], prog_name="fastrec").stdout
+    command = commands()[name]
+    for parameter in command.params:
+        names = [option for option in parameter.opts if option.startswith("--")]
+        assert words(" ".join([getattr(parameter, "help", None) or "", *names])) <= words(shown), parameter.name
+    lines = [line.strip() for line in shown.splitlines()]
+    assert all(example.strip() in lines for example in command.epilog.split("\n\n"))
+
+
+def test_a_narrow_terminal_shows_the_first_sentence_of_each_command():
+    shown = CliRunner(env={"COLUMNS": "80"}).invoke(cli.app, ["--help"], prog_name="fastrec").stdout
+    for name, command in commands().items():
+        assert re.search(rf"^ *{name} +{re.escape(command.get_short_help_str())}$", shown, re.MULTILINE)
+        assert not command.get_short_help_str().endswith("..."), name
 
 
 def test_help_lists_all_commands(run):
