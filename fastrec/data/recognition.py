@@ -124,8 +124,10 @@ def _advise(role: str, names: Sequence[str], found: Mapping[str, int | None]) ->
         )
     if role == "item" and len(names) > 2 and sum(place is not None for place in found.values()) == 1:
         return "name it with item=…, or, if every further column is an item and its cells are values, give wide=True"
+    both = ", and the one of items with item=…" if role == "user" and found["item"] is None else ""
     return (
-        f"name it with {role}=…, or, if the first line of the file is no header, give column numbers and header=False"
+        f"name it with {role}=…{both}, or, if the first line of the file is no header, give column numbers and "
+        "header=False"
     )
 
 

@@ -67,7 +67,11 @@ def test_strings_in_a_frame_stay_strings(make):
         ({"user": [1, 2], "item": [1, 2], "time": [dt.datetime(2020, 1, 1), None]}, ValueError, "'time' .*in row 1"),
         ({"user": [1, 2], "item": [1, 2], "time": [1.5, float("nan")]}, ValueError, "'time' must .*in row 1"),
         ({"user": [1, 2], "item": [1, 2], "time": [True, False]}, TypeError, "'time' must be numbers, datetimes"),
-        ({"a": [1], "b": [2]}, ValueError, "no user column was recognised among 'a', 'b'"),
+        (
+            {"a": [1], "b": [2]},
+            ValueError,
+            "no user column was recognised among 'a', 'b': .*and the one of items with item=…",
+        ),
     ],
 )
 def test_bad_columns_of_a_frame_are_named(kind, columns, error, message):
