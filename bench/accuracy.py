@@ -1,11 +1,11 @@
-"""The accuracy of the models: settings are found on a validation part of the training data, then tested once.
+"""Measures the accuracy of the models: settings are found on a part of the training data, then tested once.
 
     python bench/accuracy.py --data FOLDER                       # everything; hours
     python bench/accuracy.py ml-100k --data FOLDER --trials 10 --models ImplicitALS,EASE
 
 A part of the training interactions is hidden and `fastrec.search` looks for the options that find it again; the test
 part is not looked at. The best options are then fitted on all of the training part and evaluated on the test part,
-once. Of several folds each is searched on its own training part. Models of other libraries go the same way (what is
+once. Each of several folds is searched on its own training part. Other libraries' models are treated alike (what is
 not installed is named and left out). Results, the trials of each search among them, go to bench/results/accuracy-*.json
 as they come (a run that was stopped goes on). docs/explanation/accuracy.md and the table of
 docs/explanation/models.md are written from these files.
@@ -52,7 +52,7 @@ Space = dict[str, Any]
 
 @dataclass(frozen=True)
 class Contender:
-    """A model, what is searched for it (other options have their defaults), and how many draws suffice."""
+    """A model, the options searched for it (others have their defaults), and the number of draws that suffices."""
 
     name: str
     model: Any
@@ -61,7 +61,7 @@ class Contender:
     peer: bool = False
 
 
-# Spaces that several contenders share, or change a little.
+# Spaces of options that several contenders share, some with small changes.
 BPR: Space = {
     "factors": [32, 64, 128],
     "n_negatives": [4, 8, 16],
@@ -163,7 +163,7 @@ RANKERS = [
         },
         most_trials=8,
     ),
-    Contender("Item2Vec", Item2Vec(random_state=0)),  # as it comes
+    Contender("Item2Vec", Item2Vec(random_state=0)),  # in the order of the file
     Contender(
         "Item2Vec, similar",
         Item2Vec(scoring="similar", random_state=0),
@@ -217,8 +217,8 @@ RANKING_PEERS = [
         peer=True,
     ),
 ]
-# On Gowalla dense EASE takes minutes and gigabytes, so it is searched in its sparse shape, and the network without its
-# layers; others are searched briefly.
+# On Gowalla dense EASE takes minutes and gigabytes, so it is searched in its sparse form, and the network is searched
+# without its layers. The other models are searched briefly.
 LARGER = {
     "EASE": Contender("EASE, sparse", EASE(method="sparse"), {"regularization": loguniform(10, 1000)}),
     "MLPRecommender": Contender(
@@ -233,7 +233,7 @@ LARGE = [
     for contender in (LARGER.get(c.name, c) for c in RANKERS + RANKING_PEERS)
     if contender.name != "UserKNN"
 ]
-# Of events with times Item2Vec makes sequences.
+# Item2Vec makes sequences of events with times.
 SEQUENCES = Contender(
     "Item2Vec, similar",
     Item2Vec(scoring="similar", random_state=0),
@@ -248,7 +248,7 @@ SEQUENCES = Contender(
     most_trials=8,
 )
 
-# Found earlier by longer searches on hidden parts of the training part (bench/cases, `tune` and docs).
+# Options that earlier, longer searches found on hidden parts of the training part (bench/cases, `tune` and docs).
 GOWALLA: dict[str, Space] = {
     "ItemKNN": {"neighbors": 200, "similarity": "rp3beta", "alpha": 0.8, "beta": 0.2},
     "EASE, sparse": {"regularization": 80.0, "neighbors": 256},
@@ -300,7 +300,7 @@ RATERS = [
 SURPRISE_SPACE = SQUARED | {"learning_rate": loguniform(0.002, 0.02), "regularization": loguniform(0.01, 0.2)}
 SURPRISE = [
     Contender("Surprise, SVD", SurprisePeer(), SURPRISE_SPACE, peer=True),
-    # Its SVD++ takes a minute a fit: a smaller model, fewer draws.
+    # A fit of its SVD++ takes a minute: a smaller model and fewer draws.
     Contender(
         "Surprise, SVD++",
         SurprisePeer(True),
@@ -312,13 +312,13 @@ SURPRISE = [
 
 
 def random_tenth(train: fr.Interactions) -> Fold:
-    """A random tenth of all interactions."""
+    """Returns a random tenth of all interactions."""
     return fr.split_random(train, 0.1, random_state=0)
 
 
 @dataclass(frozen=True)
 class Task:
-    """A data set with its training and test parts, what is measured, and what others have published for this split."""
+    """A data set with its training and test parts, its metrics, and the figures published for this split."""
 
     name: str
     text: str
@@ -329,12 +329,12 @@ class Task:
     decides: str = "ndcg@10"
     validation: Callable[[fr.Interactions], Fold] = random_tenth
     options: Space = field(default_factory=dict)
-    blended: int = 5  # of how many models the blend is made, at most
+    blended: int = 5  # the largest number of models in the blend
     stated: dict[str, Space] = field(default_factory=dict)  # settings that stand beside those drawn
 
 
 def gowalla(folder: Folder) -> Iterator[Fold]:
-    """The published split; times are places in its file, which lists user by user."""
+    """Returns the published split; times are places in its file, which lists the places of one user after the other."""
     users, items, split = folder.columns("gowalla", "user", "item", "split")
     data = fr.Interactions(users, items, times=np.arange(len(users)))
     is_train = split.astype(str) == "train"
@@ -342,9 +342,9 @@ def gowalla(folder: Folder) -> Iterator[Fold]:
 
 
 def late_fifth(train: fr.Interactions) -> Fold:
-    """The last fifth of each user's list, in the order of times.
+    """Returns the last fifth of each user's list, in the order of times.
 
-    Gowalla's test part is not a random one: popular places are in it more often than they would be by chance (27 % of
+    Gowalla's test part is not random: popular places are in it more often than they would be by chance (27 % of
     the events of places with 300 and more, 21 % of all). Late in the lists of the training part that is so as well,
     though less; a random part is not so, and makes filters win that hold popular places back.
     """
@@ -352,7 +352,7 @@ def late_fifth(train: fr.Interactions) -> Fold:
 
 
 def random_fifth(name: str) -> Callable[[Folder], Iterator[Fold]]:
-    """A random fifth of all interactions as the test part."""
+    """Returns a random fifth of all interactions as the test part."""
 
     def folds(folder: Folder) -> Iterator[Fold]:
         yield fr.split_random(fr.Interactions.from_matrix(folder.matrix(name)), 0.2, random_state=0)
@@ -361,7 +361,7 @@ def random_fifth(name: str) -> Callable[[Folder], Iterator[Fold]]:
 
 
 def by_time(folder: Folder) -> Iterator[Fold]:
-    """MovieLens 1M cut once in time: the last tenth of all events is the test part."""
+    """Cuts MovieLens 1M once in time: the last tenth of all events is the test part."""
     users, items, times, part = folder.columns("ml-1m", "user", "item", "timestamp", "time_split")
     data = fr.Interactions(codes(users), codes(items), times=times.astype(np.int64), time_unit="s")
     is_test = part.astype(str) == "test"
@@ -371,19 +371,19 @@ def by_time(folder: Folder) -> Iterator[Fold]:
 
 
 def last_ninth(train: fr.Interactions) -> Fold:
-    """The last ninth in time of a training part: as long as the test part."""
+    """Returns the last ninth in time of a training part, which is as long as the test part."""
     return fr.split_time(train, fraction=1 / 9)
 
 
 def leave_last(folder: Folder) -> Iterator[Fold]:
-    """The last event of each user as the test part (the protocol of NCF)."""
+    """Takes the last event of each user as the test part (the protocol of NCF)."""
     users, items, times = folder.columns("ml-1m", "user", "item", "timestamp")
     data = fr.Interactions(codes(users), codes(items), times=times.astype(np.int64), time_unit="s")
     yield fr.split_last(data)
 
 
 def published_folds(folder: Folder) -> Iterator[Fold]:
-    """u1 to u5 of MovieLens 100K."""
+    """Returns the folds u1 to u5 of MovieLens 100K."""
     data = ratings(folder, "ml-100k")
     for number in range(1, 6):
         (mask,) = folder.columns("ml-100k", f"u{number}_test")
@@ -391,7 +391,7 @@ def published_folds(folder: Folder) -> Iterator[Fold]:
 
 
 def random_folds(folder: Folder) -> Iterator[Fold]:
-    """Five random folds of MovieLens 1M's ratings."""
+    """Returns five random folds of MovieLens 1M's ratings."""
     data = ratings(folder, "ml-1m")
     fold = np.random.default_rng(0).permutation(data.n_interactions) % 5
     for number in range(5):
@@ -399,12 +399,12 @@ def random_folds(folder: Folder) -> Iterator[Fold]:
 
 
 def ratings(folder: Folder, name: str) -> fr.Interactions:
-    """Users, items and ratings, in the order of the file."""
+    """Returns users, items and ratings, in the order of the file."""
     users, items, values = folder.columns(name, "user", "item", "rating")
     return fr.Interactions(codes(users), codes(items), values.astype(np.float32))
 
 
-# To be deleted with the next run of these tasks.
+# This note is to be deleted with the next run of these tasks.
 EARLIER_BLEND = "Blend was measured before: of the three best, its weights from a random fifth of each user's items."
 
 TASKS = [
@@ -543,7 +543,7 @@ TASKS = [
 
 
 def run(task: Task, folder: Folder, only: list[str], trials: int, batch: int) -> None:
-    """Search, fit and evaluate each model of a task; what is in its results file already is not run again."""
+    """Searches, fits and evaluates each model of a task; a model whose results are in the file is not run again."""
     path = _results(task.name)
     results = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"models": {}}
     folds = list(task.folds(folder))
@@ -568,7 +568,7 @@ def run(task: Task, folder: Folder, only: list[str], trials: int, batch: int) ->
 
 
 def measure(task: Task, contender: Contender, number: int, fold: Fold, trials: int, batch: int) -> dict[str, Any]:
-    """One model on one fold: its search on a part of the training part, and its one test."""
+    """Measures one model on one fold: its search on a part of the training part, and its one test."""
     train, test = fold
     model, options, score, searched = contender.model, {}, None, []
     if trials:
@@ -604,9 +604,9 @@ def measure(task: Task, contender: Contender, number: int, fold: Fold, trials: i
 def measure_blend(
     task: Task, models: dict[str, Any], train: fr.Interactions, test: fr.Interactions, batch: int
 ) -> dict[str, Any]:
-    """A blend of those that were best in validation, with the options found for each, validated as these were.
+    """Measures a blend of the best models in validation, with the options found for each, validated as these were.
 
-    Members whose weight is found to be next to nothing are left out, and the weights of the others found once more.
+    Members with next to no weight are left out, and the weights of the others are found once more.
     """
     own = [c for c in task.contenders if not c.peer and models.get(c.name, {}).get("validation")]
     best = sorted(own, key=lambda c: -models[c.name]["validation"])[: task.blended]
@@ -650,7 +650,7 @@ def _tested(task: Task, model: Any, test: fr.Interactions, batch: int) -> dict[s
 
 
 def _mean(folds: list[dict[str, Any]]) -> dict[str, Any]:
-    """One record of several folds'."""
+    """Returns one record that sums up several folds."""
     if len(folds) == 1:
         return folds[0]
 
@@ -694,7 +694,7 @@ all; the cost is the processor time of one fit with the settings found, on all c
 
 
 def write_page() -> None:
-    """docs/explanation/accuracy.md from the results."""
+    """Writes docs/explanation/accuracy.md from the results."""
     lines = [INTRODUCTION]
     for task in TASKS:
         path = _results(task.name)
@@ -708,7 +708,7 @@ BEGIN, END = "<!-- measured: written by bench/accuracy.py -->", "<!-- end -->"
 
 
 def write_summary() -> None:
-    """The table of docs/explanation/models.md: the first measure and the cost of each model, data set by data set."""
+    """Writes the table of docs/explanation/models.md: each model's first measure and cost, data set by data set."""
     tasks = {task.name: task for task in TASKS}
     found = {
         name: json.loads(_results(name).read_text("utf-8"))["models"] for name in SUMMARY if _results(name).exists()
@@ -775,11 +775,11 @@ def _short(value: Any) -> str:
 
 
 def main() -> None:
-    """Run the named tasks and write the page."""
+    """Runs the named tasks and writes the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("tasks", nargs="*", help=f"which: {', '.join(task.name for task in TASKS)} (all)")
     parser.add_argument("--data", type=Path, default=os.environ.get("FASTREC_BENCH_DATA"), help="the data folder")
-    parser.add_argument("--models", default="", help="only these, between semicolons")
+    parser.add_argument("--models", default="", help="only these models, separated by semicolons")
     parser.add_argument("--trials", type=int, default=30, help="draws of each search")
     parser.add_argument("--batch-size", type=int, default=2048, help="users ranked at a time")
     options = parser.parse_args()

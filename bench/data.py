@@ -1,4 +1,4 @@
-"""The benchmark data: read from a folder of the user's, or made larger from it. Nothing is downloaded."""
+"""Reads the benchmark data from a folder of the user's, or makes larger data from them. Nothing is downloaded."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -11,7 +11,7 @@ import scipy.sparse as sp
 
 
 class MissingDataError(Exception):
-    """A data set that a case needs is not in the data folder."""
+    """Raised if a data set that a case needs is not in the data folder."""
 
 
 @dataclass(frozen=True)
@@ -21,11 +21,11 @@ class Folder:
     root: Path
 
     def columns(self, name: str, *columns: str) -> list[np.ndarray]:
-        """The named columns of a data set's interactions."""
+        """Returns the named columns of a data set's interactions."""
         return self._read(name, "interactions.parquet", columns)
 
     def item_columns(self, name: str, *columns: str) -> list[np.ndarray]:
-        """The named columns of what is known about a data set's items."""
+        """Returns the named columns of the facts about a data set's items."""
         return self._read(name, "items.parquet", columns)
 
     def _read(self, name: str, file: str, columns: tuple[str, ...]) -> list[np.ndarray]:
@@ -38,7 +38,7 @@ class Folder:
         return list(arrays.values())
 
     def matrix(self, name: str) -> sp.csr_array:
-        """Users × items of a data set (of Gowalla: its training part), one for each pair."""
+        """Returns the matrix of users × items of a data set (of Gowalla its training part), a one for each pair."""
         if name == "ml-1m-x16":
             return expand(self.matrix("ml-1m"))
         if name == "gowalla":
@@ -47,7 +47,7 @@ class Folder:
         return ones(codes(user), codes(item))
 
     def gowalla(self) -> tuple[sp.csr_array, sp.csr_array]:
-        """The published training and test parts of Gowalla."""
+        """Returns the published training and test parts of Gowalla."""
         user, item, split = self.columns("gowalla", "user", "item", "split")
         shape = (int(user.max()) + 1, int(item.max()) + 1)
         train = split.astype(str) == "train"
@@ -62,7 +62,7 @@ def _tell(text: str) -> None:
 
 
 def tell_read(name: str, columns: dict[str, np.ndarray]) -> None:
-    """Print what was read of a data set, once: how many rows, and what its times, flags and names of parts are."""
+    """Prints what was read of a data set, once: the number of rows, and the kinds of its times, flags and parts."""
     facts = [f"{len(next(iter(columns.values()))):,} rows", *filter(None, map(_facts, columns.items()))]
     _tell(f"read {name}: {'; '.join(facts)}")
 
@@ -82,7 +82,7 @@ def _facts(column: tuple[str, np.ndarray]) -> str:
 
 
 def tell_parts(name: str, **parts: Any) -> None:
-    """Print how large the parts of a data set are, and which times the interactions among them have, once."""
+    """Prints the sizes of the parts of a data set, and the range of their interactions' times, once."""
     _tell(f"{name}: " + ", ".join(f"{part} {_size(data)}" for part, data in parts.items()))
 
 
@@ -97,12 +97,12 @@ def _size(data: Any) -> str:
 
 
 def codes(ids: np.ndarray) -> np.ndarray:
-    """0, 1, 2 … for the distinct ids in their order."""
+    """Returns the codes 0, 1, 2 … of the distinct ids, in the order of the ids."""
     return np.unique(ids, return_inverse=True)[1]
 
 
 def ones(rows: np.ndarray, columns: np.ndarray, shape: tuple[int, int] | None = None) -> sp.csr_array:
-    """A matrix with a one for each pair that occurs."""
+    """Returns a matrix with a one for each pair that occurs."""
     matrix = sp.csr_array((np.ones(len(rows), np.float32), (rows, columns)), shape=shape)
     matrix.sum_duplicates()
     matrix.data[:] = 1
@@ -110,7 +110,7 @@ def ones(rows: np.ndarray, columns: np.ndarray, shape: tuple[int, int] | None = 
 
 
 def expand(matrix: sp.csr_array, rows: int = 16, columns: int = 4, kept: int = 16, seed: int = 0) -> sp.csr_array:
-    """A fractal expansion in MLPerf's manner: each cell becomes a block of rows × columns with `kept` random ones."""
+    """Expands a matrix as MLPerf does: each cell becomes a block of rows × columns with `kept` random ones."""
     rng = np.random.default_rng(seed)
     cells = matrix.tocoo()
     new_rows, new_columns = [], []
@@ -124,7 +124,7 @@ def expand(matrix: sp.csr_array, rows: int = 16, columns: int = 4, kept: int = 1
 
 
 def hide(matrix: sp.csr_array, share: float, seed: int = 0) -> tuple[sp.csr_array, sp.csr_array]:
-    """A random split of the cells: (what is left, the hidden share)."""
+    """Splits the cells at random into the part that is left and the hidden share."""
     hidden = np.random.default_rng(seed).random(matrix.nnz) < share
     cells = matrix.tocoo()
     left, found = (ones(cells.row[mask], cells.col[mask], matrix.shape) for mask in (~hidden, hidden))

@@ -1,4 +1,4 @@
-"""The search for defaults: NDCG@10 of hidden items over a grid of options, on parts of training data alone.
+"""Searches for defaults: NDCG@10 of hidden items over a grid of options, on parts of training data alone.
 
 python bench/defaults.py ImplicitALS --data FOLDER
 """
@@ -22,19 +22,19 @@ Options = dict[str, Any]
 
 
 def als(train: sp.csr_array, options: Options) -> ImplicitALS:
-    """`weight` is that of all feedback against all cells."""
+    """Returns the options of ImplicitALS; `weight` is the weight of all feedback against all cells."""
     options = dict(options)
     alpha = options.pop("weight") * train.shape[0] * train.shape[1] / train.nnz
     return ImplicitALS(64, alpha=alpha, random_state=0, **options)
 
 
 def sgd(train: sp.csr_array, options: Options) -> SGDFactorization:
-    """The loss is one of the options."""
+    """Returns the options of SGDFactorization; the loss is one of them."""
     return SGDFactorization(64, random_state=0, **options)
 
 
 def graph_filter(train: sp.csr_array, options: Options) -> GraphFilter:
-    """As many factors as the number of items asks for."""
+    """Returns the options of GraphFilter, with as many factors as the number of items asks for."""
     return GraphFilter(random_state=0, **options)
 
 
@@ -67,7 +67,7 @@ GRIDS: dict[str, tuple[Callable[[sp.csr_array, Options], Any], dict[str, tuple[A
 
 
 def scores(folder: Folder, name: str, model: str) -> dict[str, float]:
-    """NDCG@10 of a tenth of the (training) cells, hidden at random, for each setting."""
+    """Returns the NDCG@10 of a tenth of the (training) cells, hidden at random, for each setting."""
     train, hidden = hide(folder.matrix(name), 0.1)
     users = np.random.default_rng(0).permutation(train.shape[0])[:3000]
     make, grid = GRIDS[model]
@@ -81,7 +81,7 @@ def scores(folder: Folder, name: str, model: str) -> dict[str, float]:
 
 
 def main() -> None:
-    """Print each data set's best setting, and those whose worst share of the best is highest."""
+    """Prints each data set's best setting, and the settings whose worst share of the best is highest."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", choices=sorted(GRIDS))
     parser.add_argument("--data", type=Path, required=True, help="the data folder")

@@ -1,9 +1,9 @@
-"""Faults brought about for real, and how `fastrec serve` behaves under each, as a table.
+"""Brings about real faults, and shows as a table how `fastrec serve` behaves under each of them.
 
     python bench/faults.py [--quick] [--only NAME …] [--journal postgresql://…] [--output bench/results/faults.md]
 
-Real processes, files and signals; nothing is simulated but what is said to be. Loads 127.0.0.1 alone, bounded in time.
-With a journal in PostgreSQL each fault has a schema of its own there, and those that concern files alone are left out.
+Processes, files and signals are real, unless a row says otherwise. Only 127.0.0.1 is loaded, for a bounded time.
+With a journal in PostgreSQL each fault has its own schema there, and faults that concern files alone are left out.
 """
 
 import argparse
@@ -34,11 +34,11 @@ from fastrec.online.admission import Admission
 from fastrec.online.versions import Marks
 
 ROWS = []
-DATABASE = None  # the address of one in PostgreSQL, where the journals are to be there
+DATABASE = None  # the address of a PostgreSQL database if the journals are to be in one
 
 
 def journal_in(folder):
-    """The address of a fault's own journal."""
+    """Returns the address of a fault's own journal."""
     if DATABASE is None:
         return str(folder / "events.db")
     import psycopg
@@ -66,7 +66,7 @@ class Server:
         self.wait(lambda: self.ask("GET", "/readyz")[1]["status"] == "ready")
 
     def wait(self, true, seconds=600):
-        """Until something is true."""
+        """Waits until a condition is true."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             if self.process.poll() is not None:
@@ -81,7 +81,7 @@ class Server:
         raise SystemExit("it took too long")
 
     def ask(self, method, path, body=None, headers=None):
-        """Status and answer."""
+        """Returns the status and the answer."""
         line = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
         try:
             raw = body if isinstance(body, bytes) or body is None else json.dumps(body)
@@ -92,20 +92,20 @@ class Server:
             line.close()
 
     def kill(self):
-        """SIGKILL."""
+        """Kills the server with SIGKILL."""
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
 
     def stop(self):
-        """SIGTERM; returns the log."""
+        """Ends the server with SIGTERM; returns its log."""
         self.process.terminate()
         self.process.wait(60)
         self.log.seek(0)
-        return self.log.read()  # what it said on stderr
+        return self.log.read()  # the text that it wrote to stderr
 
 
 def failed_start(*arguments):
-    """The exit code of a server that cannot begin, and why."""
+    """Returns the exit code of a server that cannot start, and its message."""
     command = [sys.executable, "-m", "fastrec.cli", "serve", *map(str, arguments), "--port", "0"]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=120)
     said = next(line for line in ended.stderr.splitlines() if "cannot serve" in line)
@@ -133,7 +133,7 @@ def told(fault, done, found):
 
 
 def killed_under_load(folder, quick):
-    """kill -9 under load: nothing acknowledged is lost, nothing counted twice, factors after replay equal."""
+    """Kills the server with SIGKILL under load: no acknowledged event is lost, and none is counted twice."""
     times = 3 if quick else 20
     path, journal_path = model_file(folder), journal_in(folder)
     versions = folder / "models"
@@ -166,7 +166,7 @@ def killed_under_load(folder, quick):
         stop.set()
         for writer in writers:
             writer.join()
-    # What was not acknowledged is sent again, as a client would; then each event must be there exactly once.
+    # Events that were not acknowledged are sent again, as a client would; then each event must be there exactly once.
     server = Server(path, "--journal", journal_path, "--versions", versions)
     for key in sorted(unsure):
         server.ask("POST", "/events", {"events": [sent[key]]})
@@ -184,7 +184,8 @@ def killed_under_load(folder, quick):
             row = first.history(user)
             rows[user, row.codes] = row.values
         same_counts = np.array_equal(rows, expected)
-        # What the last server answered, and what another process makes of the same files: the same bits of each score.
+        # The answers of the last server, and those that another process computes from the same files, have the same
+        # bits.
         top = first.recommend(list(range(300)), 10)
         same_bits = all(
             row["items"] == top.items[user][top.valid[user]].tolist()
@@ -203,7 +204,7 @@ def killed_under_load(folder, quick):
 
 
 def replayed_from_the_first_model(folder, quick):
-    """A journal with checkpoints, the process killed between them: from the first model the same bits come out."""
+    """Kills a process between checkpoints of a journal: a replay from the first model gives the same bits."""
     path, journal_path = model_file(folder), journal_in(folder)
     code = (
         "import sys; from fastrec.online import Updater, open_log\n"
@@ -269,7 +270,7 @@ def killed_while_publishing(folder, quick):
 
 
 def full_disk(folder, quick):
-    """A file-size limit is what a full disk is to SQLite: the write fails, with the signal ignored by Python."""
+    """Limits the size of files, which SQLite meets as a full disk: writes fail, and Python ignores the signal."""
     path = model_file(folder)
     size = 600_000
     server = Server(
@@ -293,7 +294,7 @@ def full_disk(folder, quick):
 
 
 def read_only_folder(folder, quick):
-    """A folder that cannot be written to, as models are to be published in it, and as the journal is to be opened."""
+    """Mounts a read-only folder where models are to be published, and where a journal is to be opened."""
     path, target = model_file(folder), folder / "mounted"
     target.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(target)]
@@ -350,7 +351,7 @@ def damaged_models(folder, quick):
 
 
 def overwritten_model(folder, quick):
-    """The file of a served model is emptied, cut or overwritten where it lies, as by cp, instead of being replaced."""
+    """Empties, cuts or overwrites the file of a served model in place, as cp does, instead of replacing it."""
     path = model_file(folder)
     good = path.read_bytes()
     server = Server(path)
@@ -373,7 +374,7 @@ def overwritten_model(folder, quick):
 
 
 def killed_parent(folder, quick):
-    """kill -9 of the process that started the workers: they end, and the same command begins anew."""
+    """Kills the parent of the workers with SIGKILL: the workers end, and the same command starts again."""
     path, times, right = model_file(folder), 2 if quick else 5, 0
     arguments = path, "--journal", journal_in(folder), "--workers", "2"
     server, waited = Server(*arguments), 0.0
@@ -493,7 +494,7 @@ def malformed_requests(folder, quick):
             body = {
                 "events": [{name: rng.choice(values) for name in rng.sample(names, 4)} for _ in range(rng.randrange(4))]
             }
-        if rng.random() < 0.2:  # nothing is wrong with it but its values
+        if rng.random() < 0.2:  # only its values are wrong
             rows = [{"item": rng.choice((1, 5, 250, -1)), "value": rng.choice(extremes)} for _ in range(3)]
             body = (
                 {"events": [{"user": rng.choice((1, 2**62)), **row} for row in rows]} if seed % 2 else {"history": rows}

@@ -1,10 +1,10 @@
-"""Files that lie, with checksums that are right: `load` refuses each, or the model answers as one should.
+"""Writes files with wrong contents and right checksums: `load` refuses each, or the model answers as it should.
 
     python bench/fuzz_files.py                     # every array and every value of every file, some thousands of cases
     python bench/fuzz_files.py --cases 300 --seed 1
 
-Each array is changed in each of `ARRAY_CHANGES`, each value of the metadata in each of `VALUES`, and three of these at
-once. A case runs in a child process. It passes where `load` raises a FileError, or the model answers all that the
+Each array gets each of `ARRAY_CHANGES`, each value of the metadata becomes each of `VALUES`, and some files get three
+changes. A case runs in a child process. It passes where `load` raises a FileError, or the model answers all that the
 unchanged one answers, each question within ten seconds, with finite scores, and items of the catalogue, none twice.
 """
 
@@ -31,7 +31,7 @@ from fastrec.storage import FileError, read_arrays, write_arrays
 Arrays = dict[str, np.ndarray]
 Record = dict[str, Any]
 SECONDS = 10.0
-MEMORY = 4 << 30  # beyond what the process has when it begins
+MEMORY = 4 << 30  # beyond the memory that the process has at the start
 CASES_IN_A_CHILD = 200
 
 
@@ -142,7 +142,7 @@ class Case(NamedTuple):
 
 
 def array_cases(subject: str, arrays: Arrays, rng: random.Random) -> Iterator[Case]:
-    """Each array in each change, and arrays that are swapped, missing or none of the model's."""
+    """Lists each array with each change, and arrays that are swapped, missing or unknown to the model."""
     names = list(arrays)
     for number, name in enumerate(names):
         for kind, change in ARRAY_CHANGES.items():
@@ -174,7 +174,7 @@ def places_of(value: Any, place: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ..
 
 
 def record_cases(subject: str, record: Record) -> Iterator[Case]:
-    """Each value of the record replaced by each of `VALUES`, or taken away."""
+    """Lists each value of the record replaced by each of `VALUES`, or removed."""
     for place in places_of(record):
         said = "/".join(map(str, place))
         for value in VALUES:
@@ -197,7 +197,7 @@ def _parent(record: Any, place: tuple[Any, ...]) -> Any:
 
 
 def several(cases: list[Case], rng: random.Random, n: int) -> Iterator[Case]:
-    """Three changes of one file at once."""
+    """Lists cases with three changes of one file at once."""
     by_subject: dict[str, list[Case]] = collections.defaultdict(list)
     for case in cases:
         by_subject[case.subject].append(case)
@@ -216,7 +216,7 @@ def several(cases: list[Case], rng: random.Random, n: int) -> Iterator[Case]:
 
 
 def ask(path: Path, allowed: set[str] | None) -> set[str]:
-    """The names of the questions answered; raises what is wrong with an answer. None allows those that fail."""
+    """Returns the names of the answered questions; raises an error for a wrong answer. None allows failures."""
     model = _load(path)
     answered = set()
     for name, question in questions(model):
@@ -268,7 +268,7 @@ def questions(model: Any) -> Iterator[tuple[str, Callable[[], None]]]:
 
 
 def check(top: Any, n: int) -> None:
-    """Raise an AssertionError unless an answer is one."""
+    """Raises an AssertionError unless the argument is a valid answer."""
     for codes, scores in zip(top.codes, top.scores, strict=True):
         there = codes[codes >= 0]
         assert codes.min(initial=0) >= -1, f"codes {codes}"
@@ -278,7 +278,7 @@ def check(top: Any, n: int) -> None:
 
 
 def check_finite(scores: Any) -> None:
-    """Raise an AssertionError unless all scores are finite."""
+    """Raises an AssertionError unless all scores are finite."""
     assert np.isfinite(scores).all(), f"scores {scores}"
 
 
@@ -286,7 +286,7 @@ def check_finite(scores: Any) -> None:
 
 
 def work(connection: Connection, allowed: dict[str, set[str]]) -> None:
-    """Try the files whose names come; send what became of each."""
+    """Tries the files whose names arrive; sends the outcome of each."""
     warnings.simplefilter("ignore")
     _limit_memory()
     for path, subject in iter(connection.recv, None):
@@ -336,7 +336,7 @@ def results(folder: Path, cases: list[Case], allowed: dict[str, set[str]]) -> It
 
 
 def _write(path: Path, case: Case, file: tuple[Arrays, Record]) -> bool:
-    """Write the file of a case, with sound checksums; False where a change gives nothing that can be written."""
+    """Writes the file of a case with sound checksums; returns False if the change gives nothing that can be written."""
     arrays, record = dict(file[0]), copy.deepcopy(file[1])
     try:
         case.change(arrays, record)
@@ -363,7 +363,7 @@ def is_well(said: str) -> bool:
 
 
 def make_files(folder: Path) -> None:
-    """A file of every model, codec and index."""
+    """Makes a file of every model, codec and index."""
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
     from tests.fixtures.upgrades import make
 
@@ -385,11 +385,11 @@ def prepare(folder: Path, rng: random.Random) -> tuple[list[Case], dict[str, set
 
 
 def main() -> int:
-    """Print figures by array and kind; returns 1 where a case fails."""
+    """Prints figures by array and kind; returns 1 if a case fails."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--cases", type=int, help="so many, drawn at random; all by default")
+    parser.add_argument("--cases", type=int, help="the number of cases, drawn at random; all by default")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--files", type=Path, help="a folder of files; by default they are made")
+    parser.add_argument("--files", type=Path, help="a folder of model files; by default they are made")
     given = parser.parse_args()
     warnings.simplefilter("ignore")
     rng, counts = random.Random(given.seed), collections.Counter[tuple[str, str]]()

@@ -1,4 +1,4 @@
-"""Servers that only say hello: what a request costs where nothing is done for it.
+"""Runs servers that only say hello: the cost of a request for which nothing is computed.
 
 python bench/hello.py asgi|protocol --port 8000
 """
@@ -13,7 +13,7 @@ HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d
 
 
 async def application(scope, receive, send):
-    """The least application of ASGI."""
+    """The smallest ASGI application."""
     if scope["type"] == "http":
         headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(BODY))]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
@@ -21,19 +21,19 @@ async def application(scope, receive, send):
 
 
 class Hello(asyncio.Protocol):
-    """Answers whatever comes, which must be a request in one piece."""
+    """A protocol that answers every request, which must arrive in one piece."""
 
     def connection_made(self, transport):
-        """Begin."""
+        """Keeps the transport."""
         self.transport = transport
 
     def data_received(self, data):
-        """A request."""
+        """Answers a request."""
         self.transport.write(HEAD + BODY)
 
 
 async def serve(port):
-    """Says hello until it is ended."""
+    """Says hello until the process is ended."""
     server = await asyncio.get_running_loop().create_server(Hello, "127.0.0.1", port)
     await server.serve_forever()
 

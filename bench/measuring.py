@@ -1,4 +1,4 @@
-"""Contenders in turns: wall and CPU seconds, and the peak of memory above what was there before."""
+"""Runs contenders in turns: wall and CPU seconds, and the peak of memory above that of the start."""
 
 import ctypes
 import gc
@@ -12,7 +12,7 @@ Record = dict[str, Any]
 
 
 def measure(work: Callable[[], Any]) -> tuple[Record, Any]:
-    """The wall seconds, the CPU seconds of all threads and, on Linux, the peak MiB above the start; what came of it."""
+    """Returns the wall seconds, the CPU seconds of all threads, on Linux the peak MiB above the start; the result."""
     gc.collect()
     start = _reset_peak()
     began, cpu = time.perf_counter(), time.process_time()
@@ -22,7 +22,7 @@ def measure(work: Callable[[], Any]) -> tuple[Record, Any]:
 
 
 def _reset_peak() -> int | None:
-    """Gives free memory back, so that none of it is taken for nothing, and begins to count anew; the KiB held."""
+    """Gives free memory back, so that it is not counted, and restarts the peak; returns the KiB held."""
     if sys.platform != "linux":
         return None
     ctypes.CDLL(None).malloc_trim(0)
@@ -42,12 +42,12 @@ def in_turns(
     repeats: int,
     ours: str = "fastrec",
 ) -> Iterator[Record]:
-    """Records of each contender, each run once a repeat; "times fastrec" is a peer's seconds by ours of that repeat.
+    """Returns the records of each contender; "times fastrec" is a peer's seconds divided by ours in the same repeat.
 
     Parameters
     ----------
     same
-        What all records say.
+        The fields that all records have.
     contenders
         Names, and what is timed.
     judge

@@ -1,10 +1,10 @@
-"""A model kept up to date against one refitted each night and one left alone: ML-1M in the order of time.
+"""Compares a model kept up to date, one refitted each night and one left alone, on ML-1M in the order of time.
 
     python bench/online.py FILE [--days 8] [--slices 10]
     python bench/online.py FILE --tune      # how the regularization was chosen, on the first 70 % alone
 
 Test, then train (prequential): the last 30 % of the events are cut into days of equal size, and these into slices.
-Each slice is first predicted (NDCG@10 of what is new to the user, over users with a history by then), then taken in.
+Each slice is first predicted (NDCG@10 of items new to the user, over users with a history by then), then taken in.
 FILE has ratings as `read_interactions` reads them. Figures go to bench/results/ and docs/img/prequential.svg;
 `python bench/report.py` makes the tables of docs/explanation/online.md of them. The cost of a fold-in is measured too.
 """
@@ -27,7 +27,7 @@ from fastrec.data import Interactions
 from fastrec.matrix.rows import pick_rows
 from fastrec.metrics import ndcg
 
-# What is compared, and what each does with a slice when it has been predicted.
+# The models that are compared, and what each does with a slice after it has been predicted.
 NEVER, NIGHTLY, MORNING, ONLINE, BOTH = (
     "never updated",
     "refitted each night",
@@ -38,15 +38,15 @@ NEVER, NIGHTLY, MORNING, ONLINE, BOTH = (
 STYLES = {NEVER: ("#adb5bd", "--"), NIGHTLY: ("#e8590c", "-"), ONLINE: ("#0b7285", "-"), BOTH: ("#5f3dc4", ":")}
 
 
-# What `--tune` found best on the first 70 % of the events, of which the last 15 % (of all) were its four days.
+# The best value that `--tune` found on the first 70 % of the events; its four days were the last 15 % (of all) of them.
 REGULARIZATION = 0.05
-# Of fewer users a mean says nothing.
+# A mean over fewer users says nothing.
 FEWEST = 30
 GRID = (0.003, 0.01, 0.03, 0.05, 0.1, 0.2, 0.4)
 
 
 def parts_of(data, days, slices, begin=0.7, end=1.0):
-    """The events up to `begin`, and for each day up to `end` its slices."""
+    """Returns the events up to `begin`, and the slices of each day up to `end`."""
     order = np.argsort(data.times, kind="stable")
     cuts = np.linspace(begin * len(order), end * len(order), days * slices + 1).astype(int)
     parts = [data.select(order[start:stop]) for start, stop in pairwise(cuts)]
@@ -54,13 +54,13 @@ def parts_of(data, days, slices, begin=0.7, end=1.0):
 
 
 def joined(parts, data):
-    """Several parts in one."""
+    """Joins several parts to one."""
     users, items = (np.concatenate([getattr(part, name) for part in parts]) for name in ("user_codes", "item_codes"))
     return Interactions(users, items, users=data.users, items=data.items, duplicates="max")
 
 
 class Asked(NamedTuple):
-    """One slice: whom every model was asked about, who of them the nightly model had not met, and each one's NDCG."""
+    """One slice: the users every model was asked about, those new to the nightly model, and each model's NDCG."""
 
     users: NDArray[np.int32]
     newcomers: NDArray[np.bool_]
@@ -68,7 +68,7 @@ class Asked(NamedTuple):
 
 
 def ask(models, seen, part):
-    """NDCG@10 of the pairs of a part that are new, for each user with a history; `seen` is what all have seen."""
+    """Returns NDCG@10 of a part's new pairs for each user with a history; `seen` holds the pairs that all have seen."""
     rows, columns = part.user_codes, part.item_codes
     keys = np.repeat(np.arange(seen.shape[0], dtype=np.int64), np.diff(seen.indptr)) * seen.shape[1] + seen.indices
     new = ~np.isin(rows.astype(np.int64) * seen.shape[1] + columns, keys)
@@ -79,7 +79,8 @@ def ask(models, seen, part):
         return Asked(users, newcomers, dict.fromkeys(models, np.empty(0)))
     truth, denied, found = pick_rows(truth, users), pick_rows(seen, users), {}
     for name, model in models.items():
-        # All leave out the same: what the user has seen by now. Who has no history in a model gets what is popular.
+        # All models leave out the items that the user has seen by now. A user without a history in a model gets popular
+        # items.
         top = model.recommend(model.users_.decode(users), 10, exclude_seen=False, deny=denied)
         found[name] = ndcg(top.codes, truth, 10)
     return Asked(users, newcomers, found)
@@ -113,15 +114,15 @@ def follow(data, fit, first, days):
 
 
 def mean_of(slices, name, among=None):
-    """The mean over all that were asked in some slices; among newcomers alone, or the others, where `among` says so."""
+    """Returns the mean over all users asked in some slices; `among` chooses the newcomers alone, or the others."""
     parts = [one.ndcg[name] if among is None else one.ndcg[name][one.newcomers == among] for one in slices]
     return float(np.mean(np.concatenate(parts)))
 
 
 def interval(slices, name, other, among=None, times=2000):
-    """The share by which one mean is above another, and its 95 % interval: a paired bootstrap that draws users.
+    """Returns the share by which one mean is above another, and its 95 % interval: a paired bootstrap that draws users.
 
-    None where there are too few of them.
+    Returns None if there are too few users.
     """
     users = np.concatenate([one.users for one in slices])
     pairs = np.stack([np.concatenate([one.ndcg[which] for one in slices]) for which in (name, other)], 1)
@@ -131,7 +132,7 @@ def interval(slices, name, other, among=None, times=2000):
     known, codes = np.unique(users, return_inverse=True)
     if len(known) < FEWEST:
         return None
-    sums = np.stack([np.bincount(codes, column) for column in pairs.T], 1)  # of each user, who may be asked again
+    sums = np.stack([np.bincount(codes, column) for column in pairs.T], 1)  # a user may be asked more than once
     drawn = np.random.default_rng(0).multinomial(len(sums), np.full(len(sums), 1 / len(sums)), times) @ sums
     low, high = np.quantile(drawn[:, 0] / drawn[:, 1] - 1, (0.025, 0.975))
     total = sums.sum(axis=0)
@@ -139,14 +140,14 @@ def interval(slices, name, other, among=None, times=2000):
 
 
 def told(difference):
-    """A difference and its interval."""
+    """Returns the text of a difference and its interval."""
     if difference is None:
         return "too few"
     return "{:+.1%} ({:+.1%} to {:+.1%})".format(*difference)
 
 
 def draw(days, path):
-    """The curves by day; every one of them is the mean over the users of that day."""
+    """Draws the curves by day; each point is the mean over the users of that day."""
     figure, axes = plt.subplots(figsize=(7, 3.4), layout="constrained")
     for name, (colour, line) in STYLES.items():
         means = [mean_of(slices, name) for slices in days]
@@ -184,7 +185,7 @@ def fold_ins(repeats=7):
 
 
 def day_record(number, slices):
-    """A row of the table by day."""
+    """Returns a row of the table by day."""
     return {
         "what": f"day {number}",
         "users": len(np.unique(np.concatenate([one.users for one in slices]))),
@@ -197,7 +198,7 @@ def day_record(number, slices):
 
 
 def tune(data, given):
-    """NDCG@10 by the strength of the penalty, on days within the first 70 %."""
+    """Prints NDCG@10 by the strength of the penalty, on days within the first 70 %."""
     first, days = parts_of(data, 4, given.slices, 0.55, 0.7)
     for strength in GRID:
         found, _ = follow(data, fitting(data, given.factors, strength), first, days)
@@ -211,7 +212,7 @@ def tune(data, given):
 
 
 def fitting(data, factors, regularization):
-    """A function that fits to parts of the data."""
+    """Returns a function that fits to parts of the data."""
 
     def fit(parts):
         return fr.ImplicitALS(factors=factors, regularization=regularization, random_state=0).fit(joined(parts, data))
@@ -270,7 +271,7 @@ def main():
 
 
 def write(name, content):
-    """A file of results for a table of docs/explanation/online.md."""
+    """Writes a file of results for a table of docs/explanation/online.md."""
     text = json.dumps({"page": "explanation/online.md", "machine": machine(), **content}, indent=1, ensure_ascii=False)
     (HERE / "results" / f"{name}.json").write_text(text + "\n")
 

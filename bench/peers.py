@@ -1,4 +1,4 @@
-"""Models of other libraries as recommenders, so that they are searched and evaluated by the same code."""
+"""Wraps models of other libraries as recommenders, so that the same code searches and evaluates them."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from fastrec.models import FactorRecommender
 
 
 class Peer(FactorRecommender):
-    """A model whose scores are inner products of vectors that another library has learned; it folds nobody in."""
+    """A model whose scores are inner products of vectors that another library has learned; it cannot fold users in."""
 
     def _fit(self, matrix: Any) -> None:
         self._users, self.item_factors_ = self._vectors_of(matrix)
@@ -25,7 +25,7 @@ class Peer(FactorRecommender):
 
 
 class ImplicitPeer(Peer):
-    """implicit's AlternatingLeastSquares and BayesianPersonalizedRanking."""
+    """The models AlternatingLeastSquares and BayesianPersonalizedRanking of implicit."""
 
     def __init__(
         self, kind="als", factors=64, regularization=0.01, alpha=1.0, learning_rate=0.01, iterations=15, random_state=0
@@ -48,7 +48,7 @@ class ImplicitPeer(Peer):
             iterations=self.iterations,
             random_state=self.random_state,
         )
-        with threadpool_limits(1, "blas"):  # as it asks for
+        with threadpool_limits(1, "blas"):  # in the form that it asks for
             if self.kind == "als":
                 model = AlternatingLeastSquares(alpha=self.alpha, **same)
             else:
@@ -58,7 +58,7 @@ class ImplicitPeer(Peer):
 
 
 class LightFMPeer(Peer):
-    """LightFM without features."""
+    """The model LightFM without features."""
 
     def __init__(self, loss="warp", factors=64, learning_rate=0.05, regularization=0.0, iterations=30, random_state=0):
         self.loss = loss
@@ -86,7 +86,7 @@ class LightFMPeer(Peer):
 
 
 class SurprisePeer(Peer):
-    """scikit-surprise's SVD and SVD++: rating ≈ mean + b_u + b_i + q_i·(p_u + |N(u)|^-½ Σ y_j)."""
+    """The models SVD and SVD++ of scikit-surprise: rating ≈ mean + b_u + b_i + q_i·(p_u + |N(u)|^-½ Σ y_j)."""
 
     def __init__(
         self, presence=False, factors=100, learning_rate=0.005, regularization=0.02, iterations=20, random_state=0
@@ -130,7 +130,7 @@ class SurprisePeer(Peer):
 
 
 def _as_matrix(matrix: Any) -> Any:
-    """As the peers want it: an old-style matrix with 32-bit indices, that may be written to."""
+    """Returns the matrix that the peers want: an old-style one with 32-bit indices that may be written to."""
     import scipy.sparse as sp
 
     arrays = (matrix.data.copy(), matrix.indices.copy(), matrix.indptr.astype(np.int32))

@@ -1,12 +1,12 @@
-"""Planted faults: mistakes that a person could make, put into the code one at a time, and the tests that notice each.
+"""Plants mistakes that a person could make into the code, one at a time, and runs the tests that are to notice each.
 
     python bench/planted_faults.py                            # all of them, about half an hour of processor time
     python bench/planted_faults.py --only updates halved      # those of these groups, or with this in their names
     python bench/planted_faults.py --unchanged                # the same tests on the code as it is: all must pass
 
 The faults are written by hand, in the groups of `bench/planted/*.toml`: the file, the text that is there, the text in
-its place, why answers are wrong then, and the tests to run. One that no test notices says so in `escapes`, with the
-reason; any other one that is not noticed makes the script fail. So does a fault whose text is no longer in its file.
+its place, why answers are wrong then, and the tests to run. A fault that no test notices says so in `escapes`, with the
+reason; any other unnoticed fault makes the script fail. So does a fault whose text is no longer in its file.
 
 A copy of the tracked files gets the faults. Each run of tests is forked from a process that has imported the libraries,
 which Windows cannot do.
@@ -32,11 +32,11 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 TABLES = Path(__file__).parent / "planted"
-SECONDS = 60  # of processor time that the tests of one fault may take, all compiled
-MOST_SECONDS = 600  # on the clock, after which tests are ended: the fault has made them hang
+SECONDS = 60  # seconds of processor time that the tests of one fault may take, with all kernels compiled
+MOST_SECONDS = 600  # seconds on the clock after which tests are ended: the fault has made them hang
 LIBRARIES = ["numpy", "scipy.sparse", "numba", "sklearn.utils.estimator_checks", "hypothesis", "pytest", "narwhals"]
 CAUGHT, ESCAPED, HUNG, BROKEN = "caught", "escaped", "hung", "broken"
-FAILED = 1  # pytest's exit code where a test has failed; others say that it could not run them
+FAILED = 1  # pytest's exit code if a test has failed; other codes say that it could not run the tests
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Fault:
         return self.file.startswith("src_numba/")
 
     def applied(self, source: str) -> str:
-        """The source with the fault in it.
+        """Returns the source with the fault in it.
 
         Raises
         ------
@@ -76,16 +76,16 @@ class Fault:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the tests said of a fault."""
+    """The result of a fault's tests."""
 
     fault: Fault
     verdict: str
-    seconds: float  # of processor time
+    seconds: float  # seconds of processor time
     by: str = ""  # the test that failed
 
 
 def read_faults(words: list[str] | None = None) -> list[Fault]:
-    """All faults, or those of the groups that `words` name, and those with one of the words in their names."""
+    """Reads all faults, or those of the groups that `words` name, and those with one of the words in their names."""
     faults = []
     for table in sorted(TABLES.glob("*.toml")):
         for entry in tomllib.loads(table.read_text(encoding="utf-8"))["fault"]:
@@ -100,7 +100,7 @@ def read_faults(words: list[str] | None = None) -> list[Fault]:
 
 
 def copy_tree(folder: Path) -> Path:
-    """A copy of the tracked files, each with its compiled form, which Python checks by its source."""
+    """Copies the tracked files, each with its compiled form, which Python checks against its source."""
     files = subprocess.check_output(["git", "ls-files", "-z"], cwd=ROOT, text=True).split("\0")
     for name in filter(None, files):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -113,7 +113,7 @@ def copy_tree(folder: Path) -> Path:
 
 @contextlib.contextmanager
 def planted(fault: Fault, tree: Path) -> Iterator[None]:
-    """The fault is in the tree for as long as this lasts."""
+    """Puts the fault into the tree for the time of the context."""
     file = tree / fault.file
     source = file.read_text(encoding="utf-8")
     file.write_text(fault.applied(source), encoding="utf-8")
@@ -124,7 +124,7 @@ def planted(fault: Fault, tree: Path) -> Iterator[None]:
 
 
 def run_tests(tree: Path, tests: tuple[str, ...], kernels: str, said: Path) -> None:
-    """Runs tests in a tree; what they say goes to a file. The process ends with pytest's exit code."""
+    """Runs tests in a tree; their output goes to a file. The process ends with pytest's exit code."""
     import pytest
 
     with open(said, "w", encoding="utf-8") as out:
@@ -139,7 +139,7 @@ def run_tests(tree: Path, tests: tuple[str, ...], kernels: str, said: Path) -> N
     arguments = ["-x", "-q", "--tb=line", "-rf", "-p", "no:cacheprovider", "-p", "no:xdist"]
     arguments += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]  # plugins that were imported before
     code = pytest.main([*arguments, *tests])
-    print(f"\nseconds {sum(os.times()[:4]):.1f}", flush=True)  # its own and its children's
+    print(f"\nseconds {sum(os.times()[:4]):.1f}", flush=True)  # of the process and its children
     os._exit(code)
 
 
@@ -159,7 +159,7 @@ def judge(fault: Fault, tree: Path, kernels: str, unchanged: bool = False) -> Ou
     seconds = next((float(line.split()[1]) for line in lines if line.startswith("seconds ")), 0.0)
     by = next((line.split()[1] for line in lines if line.startswith("FAILED ")), "")
     code = process.exitcode or 0
-    if code < 0:  # a signal: the fault has made a kernel break down, which no test could miss
+    if code < 0:  # a signal: the fault has crashed a kernel, which no test could miss
         return Outcome(fault, CAUGHT, seconds, f"signal {-code}")
     if code == FAILED and by:
         return Outcome(fault, CAUGHT, seconds, by)
@@ -167,9 +167,9 @@ def judge(fault: Fault, tree: Path, kernels: str, unchanged: bool = False) -> Ou
 
 
 def judge_all(faults: list[Fault], jobs: int, unchanged: bool) -> Iterator[Outcome]:
-    """The outcomes of all faults, by as many processes as there are jobs, each with a copy of its own.
+    """Returns the outcomes of all faults, by as many processes as there are jobs, each with a copy of its own.
 
-    Compiled kernels are found where they were; those with a fault are kept in a folder that goes away.
+    Compiled kernels are found where they were; those with a fault are kept in a temporary folder.
     """
     waiting: queue.SimpleQueue[Fault] = queue.SimpleQueue()
     done: queue.SimpleQueue[Outcome] = queue.SimpleQueue()
@@ -199,7 +199,7 @@ def is_as_it_should_be(outcome: Outcome, unchanged: bool) -> bool:
 
 
 def summarize(outcomes: list[Outcome]) -> str:
-    """How many were noticed, and which tests took too long."""
+    """Returns the number of noticed faults, and the tests that took too long."""
     noticed = sum(outcome.verdict in (CAUGHT, HUNG) for outcome in outcomes)
     seconds = sum(outcome.seconds for outcome in outcomes)
     slow = [outcome.fault.name for outcome in outcomes if outcome.seconds > SECONDS]

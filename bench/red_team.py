@@ -1,9 +1,9 @@
-"""A hostile client against a real server with tokens: what it tries, and whether it gets anywhere.
+"""Plays a hostile client against a real server with tokens, and tells whether any attack succeeds.
 
     python bench/red_team.py [--short]
 
-Starts `fastrec serve` on loopback, with a token of each scope, plays the client, and prints a table. Ends with 1 where
-an attack succeeds. `--short` leaves out what takes long: the many samples of times, the floods, and the kill.
+Starts `fastrec serve` on loopback, with a token of each scope, plays the client, and prints a table. Ends with 1 if
+an attack succeeds. `--short` leaves out the long attacks: the many samples of times, the floods, and the kill.
 """
 
 import argparse
@@ -32,7 +32,7 @@ N_USERS, N_ITEMS, VICTIM = 300, 120, 17
 SCOPES = ("read", "write", "admin")
 TOKENS = {scope: f"{scope}-{os.urandom(16).hex()}" for scope in SCOPES}
 PAGE = Path(fr.__file__).parent / "serving" / "page"
-# Of 1000 comparisons of equal times one would be called unequal.
+# Of 1000 comparisons of equal times, one would be called unequal.
 SIGNIFICANT = 0.001
 
 
@@ -52,7 +52,7 @@ def make_model(path):
 
 
 class Target:
-    """The server, and ways to speak with it."""
+    """The server, and functions that speak with it."""
 
     def __init__(self, folder):
         self.folder, self.journal = folder, folder / "events.db"
@@ -83,10 +83,10 @@ class Target:
                     return
             except OSError:
                 time.sleep(0.05)
-        raise SystemExit("the server did not begin")
+        raise SystemExit("the server did not start")
 
     def ask(self, method, path, body=None, scope=None, **headers):
-        """Status, body, headers."""
+        """Returns the status, the body and the headers."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         try:
             if scope is not None:
@@ -105,7 +105,7 @@ class Target:
             return b"".join(iter(lambda: line.recv(65536), b""))
 
     def times(self, questions, n):
-        """Seconds of each question, asked in turn over one connection."""
+        """Returns the seconds of each question, asked in turn over one connection."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         found = [[] for _ in questions]
         for _ in range(n):
@@ -148,7 +148,7 @@ def rebuild_history(target, scope):
 
 
 def enumerate_by_answers(target, scope=None):
-    """Tells whether any answer differs between who exists and who does not."""
+    """Tells whether any answer differs between users who exist and users who do not."""
     seen = set()
     for user in (VICTIM, 1, 999_999, -1, "17", "nobody"):
         for method, path, body in (
@@ -164,7 +164,7 @@ def enumerate_by_answers(target, scope=None):
 
 
 def enumerate_by_times(target, scope=None, n=1500):
-    """Tells whether refusals take longer for who exists (Mann-Whitney)."""
+    """Tells whether refusals take longer for users who exist (Mann-Whitney)."""
     headers = {} if scope is None else {"Authorization": f"Bearer {TOKENS[scope]}"}
     asked = [("POST", "/recommend", json.dumps({"user": user}).encode(), headers) for user in (VICTIM, 99)]
     asked += [("POST", "/recommend", json.dumps({"user": 900 + user}).encode(), headers) for user in (17, 99)]
@@ -184,13 +184,13 @@ def guess_token(target, n=1500):
 
 
 def guess_many(target, n=300):
-    """Guesses are refused, and others are answered meanwhile."""
+    """Sends wrong tokens: they are refused, and other clients are answered meanwhile."""
     statuses = {target.ask("GET", "/users", scope=f"guess-{number}" + "x" * (number % 900))[0] for number in range(n)}
     return statuses == {401} and target.ask("GET", "/users", scope="read")[0] == 200, f"{n} guesses: {statuses}"
 
 
 def overreach(target):
-    """Tells whether a scope does what is another's."""
+    """Tells whether a token can do what needs another scope."""
     event = {"events": [{"user": 1, "item": 1}]}
     wrong = [
         (scope, method, path)
@@ -205,7 +205,7 @@ def overreach(target):
 
 
 def smuggle(target):
-    """Bytes that two readers of HTTP could take for different requests."""
+    """Sends bytes that two readers of HTTP could take for different requests."""
     head = b"POST /recommend HTTP/1.1\r\nhost: localhost\r\n"
     hidden = b"GET /readyz HTTP/1.1\r\nhost: localhost\r\n\r\n"
     ways = {
@@ -231,7 +231,7 @@ def smuggle(target):
 
 
 def trick_paths(target):
-    """Paths that lead to what is private, or to files, past the check."""
+    """Asks for paths that lead to private routes or to files, around the check."""
     tricks = (
         "//users", "/users/", "/./users", "/users/..%2f", "/USERS", "/%75sers", "/users%00", "/users;x",
         "/page/../../x", "/page/%2e%2e/server.py", "/page/..%2f..%2fstorage.py",
@@ -248,7 +248,7 @@ def trick_paths(target):
 
 
 def other_sites(target):
-    """Pages of other sites, by their origin, with a token that the browser has."""
+    """Asks as pages of other sites would, by their origin, with a token that the browser has."""
     statuses = [
         target.ask("POST", "/recommend", {"user": VICTIM}, "read", Origin="https://evil.example")[0],
         target.ask("GET", "/users", None, "read", Origin="null")[0],
@@ -259,7 +259,7 @@ def other_sites(target):
 
 
 def page_is_text(target):
-    """Ids and titles never become markup, and nothing from elsewhere is loaded."""
+    """Reads the page's code: ids and titles never become markup, and nothing from elsewhere is loaded."""
     source = "".join(file.read_text(encoding="utf-8") for file in PAGE.glob("*.js"))
     risky = re.findall(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function", source)
     policy = target.ask("GET", "/")[2].get("content-security-policy", "")
@@ -269,7 +269,7 @@ def page_is_text(target):
 
 
 def strange_bodies(target):
-    """Deep, huge and broken JSON."""
+    """Sends deep, huge and broken JSON."""
     bodies = (
         b'{"history": ' + b"[" * 100_000, b"[" * 1_000_000, b'{"a":' * 50_000, b'{"history": ["\\ud800"]}',
         b'{"history": [' + b"1," * 900_000 + b"1]}", b'{"history": [1e400]}', b'{"history": [NaN]}', b"\xff\xfe",
@@ -281,7 +281,7 @@ def strange_bodies(target):
 
 
 def slowloris(target, n=200):
-    """Many who begin a request and do not go on: others are answered."""
+    """Begins many requests and does not go on: other clients are answered."""
     lines = []
     for number in range(n):
         line = socket.create_connection(("127.0.0.1", target.port), timeout=60)
@@ -297,7 +297,7 @@ def slowloris(target, n=200):
 
 
 def flood_ids(target, n=20_000):
-    """New ids from who may write: what is asked meanwhile is answered."""
+    """Sends new ids with a token that may write: questions are answered meanwhile."""
     step = 2000
     for start in range(0, n, step):
         rows = [{"user": 10**6 + start + row, "item": 10**6 + start + row} for row in range(step)]
@@ -308,7 +308,7 @@ def flood_ids(target, n=20_000):
 
 
 def kill(target, seconds=3.0):
-    """SIGKILL under load: nothing that was acknowledged is lost."""
+    """Kills the server with SIGKILL under load: no acknowledged event is lost."""
     acknowledged, stop = [], threading.Event()
 
     def write(number):
@@ -364,7 +364,7 @@ LONG: dict[str, Attack] = {
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--short", action="store_true", help="Leave out what takes long.")
+    parser.add_argument("--short", action="store_true", help="Leave out the long attacks.")
     attacks = SHORT if parser.parse_args().short else {**SHORT, **LONG}
     failed = 0
     with tempfile.TemporaryDirectory() as folder:

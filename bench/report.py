@@ -1,6 +1,6 @@
 """Writes docs/explanation/benchmarks.md, tables of other pages and plots from bench/results/: `python bench/report.py`.
 
-Where a page of docs has `<!-- results: NAME -->` and `<!-- end -->`, what stands between is the table of NAME.json.
+The table of NAME.json is put between `<!-- results: NAME -->` and `<!-- end -->` of a page of docs.
 """
 
 import json
@@ -17,7 +17,7 @@ from summary import summary
 
 HERE = Path(__file__).resolve().parent
 DOCS = HERE.parent / "docs"
-plt.rcParams["svg.hashsalt"] = "fastrec"  # the same picture, the same file
+plt.rcParams["svg.hashsalt"] = "fastrec"  # the same picture gives the same file
 Record = dict[str, Any]
 
 HEAD = """# Benchmarks
@@ -52,7 +52,7 @@ How good the lists of the models are, beside other libraries and published figur
 
 
 def table(records: list[Record]) -> str:
-    """A Markdown table with one row for each setting: medians over `repeat`."""
+    """Returns a Markdown table with one row for each setting: medians over `repeat`."""
     hidden = {"repeat"} if len({record.get("case") for record in records}) > 1 else {"repeat", "case"}
     names = [name for name in dict.fromkeys(name for record in records for name in record) if name not in hidden]
     rows = []
@@ -103,7 +103,7 @@ def _text(value: Any) -> str:
 
 
 def bars(records: list[Record], path: Path) -> None:
-    """Seconds to implicit's final loss, implicit beside fastrec."""
+    """Draws the seconds to implicit's final loss, of implicit and of fastrec."""
     groups = [list(group) for _, group in groupby(records, key=_setting)]
     figure, axes = plt.subplots(figsize=(7, 3.2), layout="constrained")
     for place, group in enumerate(groups):
@@ -124,7 +124,7 @@ def bars(records: list[Record], path: Path) -> None:
 
 
 def pitfalls(records: list[Record], blend: float, path: Path) -> None:
-    """The accuracy of TwoStage by what it learns from, beside that of a Blend of its members."""
+    """Draws the accuracy of TwoStage by the data that it learns from, beside that of a Blend of its members."""
     ordered = sorted(records, key=lambda record: record["ndcg@10"])
     figure, axes = plt.subplots(figsize=(7, 2.4), layout="constrained")
     for place, value in enumerate(record["ndcg@10"] for record in ordered):
@@ -150,7 +150,7 @@ def pitfalls(records: list[Record], blend: float, path: Path) -> None:
 
 
 def blend_of(results: Path) -> float:
-    """The NDCG@10 of the Blend of the same members and seed."""
+    """Returns the NDCG@10 of the Blend of the same members and seed."""
     records: list[Record] = json.loads((results / "ranking-cut_in_time.json").read_text(encoding="utf-8"))["records"]
     return float(next(record["ndcg@10"] for record in records if (record["seed"], record["model"]) == (0, "Blend")))
 
@@ -170,7 +170,7 @@ COLOURS = {
 
 
 def pareto(points: list[Record], path: Path) -> None:
-    """Queries a second against recall, a row for each set of vectors: batches left, single queries right."""
+    """Draws queries a second against recall, a row for each set of vectors: batches left, single queries right."""
     names = list(dict.fromkeys(point["data"] for point in points))
     figure, grid = plt.subplots(len(names), 2, figsize=(9, 3.1 * len(names)), layout="constrained", squeeze=False)
     for row, name in zip(grid, names, strict=True):
@@ -206,7 +206,7 @@ def pareto(points: list[Record], path: Path) -> None:
 
 
 def frontier(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
-    """The (recall, speed) that no other one exceeds in both, by rising recall."""
+    """Returns the (recall, speed) pairs that no other pair exceeds in both, by rising recall."""
     best: list[tuple[float, float]] = []
     for recall, speed in sorted(points, reverse=True):
         if not best or speed > best[-1][1]:
@@ -215,7 +215,7 @@ def frontier(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
 
 
 def said(machine: Record) -> str:
-    """The machine, the date and the versions in a sentence."""
+    """Returns the machine, the date and the versions in a sentence."""
     versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
     return (
         f"{machine['date'][:10]}, {machine['cores']} cores {machine['cpu']} ({machine['vector width']}), "
@@ -224,13 +224,13 @@ def said(machine: Record) -> str:
 
 
 def _heading(title: str) -> str:
-    """A title of which the first line is the heading, and what follows are paragraphs."""
+    """Returns the text of a title, whose first line is the heading and whose other lines are paragraphs."""
     first, *more = title.strip().split("\n")
     return "\n".join([f"## {first.rstrip('.')}", *(line.strip() for line in more)])
 
 
 def put(page: Path, name: str, text: str) -> None:
-    """Replace what stands between the marks of a result in a page."""
+    """Replaces the text between the marks of a result in a page."""
     pattern = re.compile(rf"(<!-- results: {re.escape(name)} -->\n).*?(<!-- end -->)", re.DOTALL)
     before = page.read_text(encoding="utf-8")
     if not pattern.search(before):
@@ -239,12 +239,12 @@ def put(page: Path, name: str, text: str) -> None:
 
 
 def main() -> None:
-    """Write the page."""
+    """Writes the pages."""
     (DOCS / "img").mkdir(exist_ok=True)
     parts = [HEAD.format(summary=summary(HERE / "results"))]
     for path in sorted((HERE / "results").glob("*.json")):
         content = json.loads(path.read_text())
-        records, machine = content.get("records"), content["machine"]  # the accuracy page has its own
+        records, machine = content.get("records"), content["machine"]  # the accuracy page has its own command
         if not records:
             continue
         if path.stem == "ranking-labels":

@@ -1,4 +1,4 @@
-"""The benchmarks: `python bench/run.py als topk --data FOLDER`. Figures go to bench/results/, the page to docs/."""
+"""Runs benchmarks: `python bench/run.py als topk --data FOLDER`. Figures go to bench/results/, the page to docs/."""
 
 import argparse
 import importlib
@@ -45,11 +45,11 @@ def machine() -> dict[str, object]:
 
 
 def main() -> int:
-    """Run the named cases; say of each part that cannot run what it misses."""
+    """Runs the named cases; a part that cannot run says what it lacks."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("cases", nargs="*", help=f"which: {', '.join(CASES)} (all)")
     parser.add_argument("--data", type=Path, default=os.environ.get("FASTREC_BENCH_DATA"), help="the data folder")
-    parser.add_argument("--parts", nargs="*", help="only these parts, those that find settings too")
+    parser.add_argument("--parts", nargs="*", help="only these parts; those that find settings may be named, too")
     parser.add_argument("--repeats", type=int, default=3)
     options = parser.parse_args()
     if options.data is None:
@@ -81,7 +81,7 @@ def main() -> int:
 
 
 def _content(case: Any, part: Any, title: str, records: list[dict[str, object]]) -> dict[str, object]:
-    """Writes the page of a part; a case with a PAGE has its tables there, and those that PAGES names elsewhere."""
+    """Returns the record of a part; a case with a PAGE has its tables on that page, and PAGES names others."""
     page = getattr(case, "PAGES", {}).get(part.__name__, getattr(case, "PAGE", None))
     return {"title": title, **({} if page is None else {"page": page}), "machine": machine(), "records": records}
 

@@ -1,4 +1,4 @@
-"""The bytes and seconds of an epoch of SparkImplicitALS, for numbers of your own and each exchange.
+"""Computes the bytes and seconds of an epoch of SparkImplicitALS, for your own numbers and each exchange.
 
 `python bench/scale.py --users 100e6 --items 10e6 --entries 10e9 --nodes 64 --cores 16 --gigabits 10 --factors 64`
 
@@ -24,48 +24,48 @@ class Scale(NamedTuple):
     cores: int
     gigabits: float
     factors: int
-    value_bytes: int  # 0 where all values are equal
+    value_bytes: int  # 0 if all values are equal
     pipe: float  # seconds of a core for a gigabyte
-    flops: float  # of a core, a second
+    flops: float  # operations of a core in a second
     steps: int = 2
 
 
 class Moved(NamedTuple):
-    """Of one node and one epoch, in bytes."""
+    """The bytes of one node in one epoch."""
 
     network: float
     pipe: float
 
 
 def width_of(factors: int) -> int:
-    """Numbers in a row as kernels take them: whole lanes of sixteen."""
+    """Returns the numbers in a row as kernels take them: whole lanes of sixteen."""
     return -(-factors // 16) * 16
 
 
 def named_rows(n: float, entries: float, nodes: int) -> float:
-    """The number of rows, of n, that a shard names."""
+    """Returns the number of rows, of n, that a shard names."""
     return float(n * -np.expm1(-entries / nodes / n))
 
 
 def moved(scale: Scale, exchange: str) -> Moved:
-    """Bytes into a node in an epoch: other rows for both halves, and its own where they come through the engine."""
+    """Returns the bytes into a node in an epoch: other rows for both halves, and its own if the engine carries them."""
     width, both = width_of(scale.factors), (scale.users, scale.items)
     own = sum(both) / scale.nodes * 4 * width
     if exchange == "files":
-        return Moved(sum(both) * 4 * width, own)  # float32 is read; own factors go out through the pipe alone
+        return Moved(sum(both) * 4 * width, own)  # float32 is read; own factors leave through the pipe alone
     rows = sum(both) if exchange == "all" else sum(named_rows(n, scale.entries, scale.nodes) for n in both)
     blocks = 2 * scale.entries / scale.nodes * (4 + scale.value_bytes)
     return Moved(rows * 2 * width, rows * 2 * width + blocks + 2 * own)
 
 
 def solving_seconds(scale: Scale) -> float:
-    """Of a node: two products of a row and a vector for each entry, in each pass over it, on both sides."""
+    """Returns the seconds of a node: two products of a row and a vector for each entry, pass and side."""
     passes = scale.steps + 1
     return 2 * scale.entries / scale.nodes * passes * 4 * width_of(scale.factors) / (scale.flops * scale.cores)
 
 
 def table(scale: Scale) -> list[str]:
-    """The lines of the table."""
+    """Returns the lines of the table."""
     lines = ["exchange   GB into a node   network s   GB through a node's pipe   pipe s   kernels s"]
     for exchange in ("files", "all", "wanted"):
         bytes_ = moved(scale, exchange)
@@ -79,7 +79,7 @@ def table(scale: Scale) -> list[str]:
 
 
 def check() -> None:
-    """Print what the engine moves of random entries beside what the table says: on Sail, small."""
+    """Prints what the engine moves for random entries beside what the table says: on Sail, at a small scale."""
     import tempfile
 
     import pyarrow as pa
@@ -110,7 +110,7 @@ def check() -> None:
 
 
 def main() -> None:
-    """Print the table."""
+    """Prints the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name, kind, given in (
         ("users", float, 100e6), ("items", float, 10e6), ("entries", float, 10e9), ("nodes", int, 64),
@@ -118,7 +118,7 @@ def main() -> None:
         ("pipe", float, 3.3), ("flops", float, 20e9),
     ):  # fmt: skip
         parser.add_argument(f"--{name}", type=kind, default=given)
-    parser.add_argument("--check", action="store_true", help="measure bytes at a small scale instead")
+    parser.add_argument("--check", action="store_true", help="measure the bytes at a small scale instead")
     options = vars(parser.parse_args())
     if options.pop("check"):
         check()

@@ -1,11 +1,11 @@
-"""The speed of `fastrec serve`: requests a second and latencies, measured from outside by wrk, else by asyncio.
+"""Measures the speed of `fastrec serve`: requests a second and latencies, from outside, by wrk or else by asyncio.
 
     python bench/serving.py [--seconds 5] [--connections 16] [--workers 1]
     python bench/serving.py --minutes 10      # memory under load instead, with one worker and with two
 
 The client runs beside the server on the same cores, over kept-alive sockets: wrk (https://github.com/wg/wrk, a package
 of Debian) with one thread where it is installed. Else it is a plain asyncio client, which takes several times as much
-of the processor. Requests are bytes made before. Loads 127.0.0.1 alone.
+of the processor. Requests are bytes made beforehand. Only 127.0.0.1 is loaded.
 Figures go to bench/results/serving.json and serving-memory.json, from which `python bench/report.py` makes the tables
 of docs/reference/serving.md.
 """
@@ -36,12 +36,12 @@ from fastrec.data import Interactions
 
 N_USERS, N_ITEMS, FACTORS = 60_000, 50_000, 64
 WRK = shutil.which("wrk")
-# Requests that wrk is given for a second, more than a server answers; and all of them together in bytes.
+# The requests that wrk is given for each second, more than a server answers; and the bytes of all of them together.
 WRK_REQUESTS, WRK_BYTES = 20_000, 64 << 20
 
 
 def make_model(path, n_users=N_USERS, events=50, iterations=6):
-    """A model of 50 000 items with popularity and tastes as real ones have them."""
+    """Makes a model of 50 000 items whose popularity and factors are spread as in real data."""
     rng = np.random.default_rng(0)
     tastes = rng.integers(0, 50, n_users)
     homes = rng.permutation(N_ITEMS).reshape(50, -1)
@@ -76,7 +76,7 @@ class Started:
         self.ready_after = time.perf_counter() - self.began
 
     def is_ready(self):
-        """Tells whether it answers."""
+        """Tells whether the server answers."""
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/readyz", timeout=5) as answer:
                 return answer.status == 200
@@ -84,7 +84,7 @@ class Started:
             return False
 
     def family(self):
-        """The process and its children, by their ids."""
+        """Returns the ids of the process and its children."""
         family = [self.process.pid]
         for pid in family:
             children = Path(f"/proc/{pid}/task/{pid}/children")
@@ -92,7 +92,7 @@ class Started:
         return family
 
     def memory(self):
-        """Megabytes of all processes that are no part of a file: what a worker needs beside a mapped model."""
+        """Returns the megabytes of all processes that belong to no file: what a worker needs beside a mapped model."""
         lines = [line for pid in self.family() for line in Path(f"/proc/{pid}/status").read_text().splitlines()]
         return sum(int(line.split()[1]) for line in lines if line.startswith("RssAnon")) / 1024
 
@@ -107,16 +107,16 @@ class Started:
         return total / os.sysconf("SC_CLK_TCK")
 
     def stop(self):
-        """SIGTERM."""
+        """Ends the server with SIGTERM."""
         self.process.send_signal(signal.SIGTERM)
         self.process.wait(60)
 
 
 class Serving(Started):
-    """A server of fastrec: of this one, or of the environment of another Python."""
+    """A server of this fastrec, or of the environment of another Python."""
 
     def __init__(self, *arguments, python=sys.executable):
-        # -P, or the fastrec of the working directory would be taken, whose environment ever it is.
+        # Without -P the fastrec of the working directory would be taken, whichever environment runs.
         super().__init__([python, "-P", "-m", "fastrec.cli", "serve", *arguments])
 
 
@@ -133,12 +133,12 @@ class Connection(asyncio.Protocol):
         self.buffer = b""
 
     def connection_made(self, transport):
-        """Begin."""
+        """Keeps the transport."""
         self.transport = transport
         self.send()
 
     def send(self):
-        """The next request."""
+        """Sends the next request."""
         self.sent = time.perf_counter()
         if self.sent > self.until:
             self.transport.close()
@@ -146,7 +146,7 @@ class Connection(asyncio.Protocol):
         self.transport.write(next(self.requests))
 
     def data_received(self, data):
-        """A part of an answer."""
+        """Takes a part of an answer."""
         self.buffer += data
         head = self.buffer.find(b"\r\n\r\n")
         if head < 0:
@@ -162,7 +162,7 @@ class Connection(asyncio.Protocol):
         self.send()
 
     def connection_lost(self, error):
-        """The end."""
+        """Notes the end of the connection."""
         if not self.done.done():
             self.done.set_result(None)
 
@@ -192,7 +192,7 @@ def _load_in_process(queue, *arguments):
 
 
 def prepare_by_asyncio(server, make, connections, seconds):
-    """A run of the asyncio client, in a process of its own, that is ready to begin."""
+    """Prepares a run of the asyncio client in a process of its own."""
 
     def run():
         context = multiprocessing.get_context("fork")
@@ -209,7 +209,7 @@ def prepare_by_asyncio(server, make, connections, seconds):
 
 
 def prepare_by_wrk(server, make, connections, seconds):
-    """A run of wrk that is ready to begin: its requests are in a file, those of all connections in turn."""
+    """Prepares a run of wrk: its requests are in a file, those of all connections in turn."""
     clients = [make(number) for number in range(connections)]
     file = Path(tempfile.mkdtemp()) / "requests"
     with file.open("wb") as out:
@@ -229,7 +229,7 @@ def prepare_by_wrk(server, make, connections, seconds):
 
 
 def measure(server, make, connections, seconds, weight=1, repeats=3):
-    """The best of some runs."""
+    """Returns the best of some runs."""
     best = None
     for _ in range(repeats):
         begin = (prepare_by_wrk if WRK else prepare_by_asyncio)(server, make, connections, seconds)
@@ -277,7 +277,7 @@ def events(size):
 
 
 def mixed(number):
-    """One event for every ten recommendations: users ask right after what they did."""
+    """Mixes one event with every ten recommendations: users ask right after their event."""
     rng = np.random.default_rng(number)
     while True:
         user = int(rng.integers(0, N_USERS))
@@ -296,11 +296,11 @@ CASES = (
 
 
 def measure_start(folder, workers, repeats=5):
-    """Start to ready of a large model, on a warm cache: the best of some starts."""
+    """Measures the time from start to ready of a large model, on a warm cache: the best of some starts."""
     path = folder / "large.fastrec"
     make_model(path, n_users=700_000, events=10, iterations=2)
     ready, computed, memory = [], [], []
-    for _ in range(repeats + 1):  # the first one compiles what is missing, and fills the page cache
+    for _ in range(repeats + 1):  # the first start compiles missing kernels, and fills the page cache
         server = Serving(path, "--journal", folder / "start.db", "--workers", workers)
         ready.append(server.ready_after)
         computed.append(server.cpu_seconds())
@@ -315,12 +315,12 @@ def measure_start(folder, workers, repeats=5):
 
 
 SIZES = ("Rss", "Pss", "Private")
-EVERY = 10  # seconds between two looks at the memory
-SETTLING = 120  # seconds after which it should not grow any more
+EVERY = 10  # seconds between two samples of the memory
+SETTLING = 120  # seconds after which the memory should not grow any more
 
 
 def sizes_of(pid):
-    """A process's megabytes: resident, its share of what is shared, its own alone (Private_Clean + Private_Dirty)."""
+    """Returns a process's megabytes: resident, its share of shared memory, its own (Private_Clean + Private_Dirty)."""
     kilobytes = dict.fromkeys(SIZES, 0)
     for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]:
         name, _, rest = line.partition(":")
@@ -331,7 +331,7 @@ def sizes_of(pid):
 
 
 def watch_memory(folder, model, workers, minutes, connections):
-    """The memory of every process under load: users ask and send events, the model takes these in every minute."""
+    """Watches every process's memory under load: users ask and send events, which the model takes in every minute."""
     folder = folder / str(workers)
     folder.mkdir()
     server = Serving(
@@ -357,7 +357,7 @@ def watch_memory(folder, model, workers, minutes, connections):
     for pid, rows in samples.items():
         record = {"what": f"{names[pid]} {len(records) + 1} of {len(samples)}" if workers > 1 else names[pid]}
         for name, column in zip(SIZES, np.array(rows).T, strict=True):
-            # Theil and Sen's slope: some looks fall into a checkpoint, which needs more for a second.
+            # Theil and Sen's slope: some samples fall into a checkpoint, which needs more memory for a second.
             growth = theilslopes(column[late], np.array(times)[late] / 60).slope
             between = f"{column[late].min():.0f} to {column[late].max():.0f}"
             record[f"{name}, MB"] = f"{column[0]:.0f} at first, then {between}, {growth:+.2f} a minute"
@@ -392,7 +392,7 @@ def measure_users(folder, model, users=40_000, asking=20_000):
     def private():
         return sum(sizes_of(pid)[2] for pid in server.family())
 
-    for user in range(500):  # what the first questions cost is no part of it
+    for user in range(500):  # the cost of the first questions is no part of it
         post("/recommend", {"user": user})
     before = private()
     journal = post_events(lambda user: N_ITEMS + user)
@@ -421,7 +421,7 @@ def process_name(pid):
 
 
 def records_of(results):
-    """The rows of the table."""
+    """Returns the rows of the table."""
     cpu = "processor time of the server"
     rows = []
     for name, _, _, unit in CASES:
@@ -446,7 +446,7 @@ def main():
     options.add_argument("--repeats", type=int, default=3)
     options.add_argument("--connections", type=int, default=16)
     options.add_argument("--workers", type=int, default=1)
-    options.add_argument("--minutes", type=int, default=0, help="watch the memory under load for so long, instead")
+    options.add_argument("--minutes", type=int, default=0, help="watch the memory under load for so long instead")
     given = options.parse_args()
     with tempfile.TemporaryDirectory() as name:
         if given.minutes:
@@ -465,7 +465,7 @@ def rates(folder, given):
     server = Serving(path, "--journal", folder / "events.db", "--workers", given.workers)
     before, results["rates"] = server.memory(), {}
     for what, make, weight, _ in CASES:
-        # A single event waits for the disk: more connections, so that a commit has some to take along.
+        # A single event waits for the disk: with more connections a commit has some events to take along.
         connections = given.connections * (4 if "one at a time" in what else 1)
         results["rates"][what] = measure(server, make, connections, given.seconds, weight, given.repeats)
         print(f"{what:40}", results["rates"][what], flush=True)
@@ -482,7 +482,7 @@ def rates(folder, given):
 
 
 def memory(folder, given):
-    """Memory under load, by one worker and by two."""
+    """Measures memory under load, by one worker and by two."""
     path, runs = folder / "model.fastrec", []
     make_model(path)
     for workers in (1, 2):
@@ -510,7 +510,7 @@ def memory(folder, given):
 
 
 def write(name, content):
-    """A file of results for a table of docs/reference/serving.md."""
+    """Writes a file of results for a table of docs/reference/serving.md."""
     path = HERE / "results" / f"{name}.json"
     path.parent.mkdir(exist_ok=True)
     content = {"page": "reference/serving.md", "machine": machine(), **content}

@@ -1,4 +1,4 @@
-"""The cost of the access log and of rate limits: the server's protocol without sockets, with and without them in turns.
+"""Measures the cost of the access log and of rate limits: the protocol without sockets, with and without them in turns.
 
     python bench/serving_around.py [--turns 10]
 
@@ -28,22 +28,22 @@ QUESTIONS = 2000
 
 
 class Transport:
-    """Takes what is written."""
+    """A transport that keeps what is written."""
 
     def write(self, data):
-        """The last answer."""
+        """Keeps the last answer."""
         self.answer = data
 
     def get_extra_info(self, name, default=None):
-        """Addresses."""
+        """Returns the addresses."""
         return ("127.0.0.1", 1) if name in ("peername", "sockname") else default
 
     def is_closing(self):
-        """Never."""
+        """Returns False."""
         return False
 
     def get_write_buffer_size(self):
-        """Nothing waits."""
+        """Returns 0: nothing waits."""
         return 0
 
     def __getattr__(self, name):
@@ -51,7 +51,7 @@ class Transport:
 
 
 async def connect(stack, settings):
-    """A connection to a server that is ready."""
+    """Connects to a server that is ready."""
     app = create_app(settings)
     config = uvicorn.Config(app, http=WholeAnswers, access_log=False, proxy_headers=False, timeout_keep_alive=600)
     config.load()
@@ -65,7 +65,7 @@ async def connect(stack, settings):
 
 
 def ask_all(protocol, transport, requests):
-    """Microseconds of the processor for each request."""
+    """Returns the microseconds of the processor for each request."""
     began = time.thread_time()
     for request in requests:
         protocol.data_received(request)
@@ -76,7 +76,7 @@ def ask_all(protocol, transport, requests):
 
 
 def make_requests():
-    """Questions of users, as they are sent."""
+    """Returns questions of users as they are sent."""
     head = f"POST /recommend HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {TOKEN}\r\ncontent-length: "
     users = np.random.default_rng(0).integers(0, N_USERS, QUESTIONS).tolist()
     bodies = [json.dumps({"user": user, "k": 10}) for user in users]
@@ -84,7 +84,7 @@ def make_requests():
 
 
 async def measure(folder, turns):
-    """The processor time of a question for each kind of server, in turns."""
+    """Returns the processor time of a question for each kind of server, measured in turns."""
     make_model(folder / "model.fastrec")
     kinds = {"plain": {}, "access log": {"access_log": str(folder / "log")}, "rate limit": {"rate_limit": 1e9}}
     requests, took = make_requests(), {name: [] for name in kinds}

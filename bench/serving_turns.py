@@ -1,9 +1,9 @@
-"""An older fastrec's server and this one's in turns, by wrk, beside servers that only say hello.
+"""Runs an older fastrec's server and this one's in turns, by wrk, beside servers that only say hello.
 
     python bench/serving_turns.py /path/to/older/.venv/bin/python [--turns 5] [--seconds 3] [--connections 16]
 
-The older fastrec is a checkout of its own, with an environment of its own. What a request costs hangs on the machine
-and on what else runs there. What it costs in one version, against another one and against a hello, hangs on these
+The older fastrec is a checkout of its own, with its own environment. The cost of a request depends on the machine
+and on what else runs there. The ratios of its costs in two versions, and to the cost of a hello, depend on these
 little: all of them are asked one after the other, again and again, and the medians of the turns are compared.
 Figures go to bench/results/serving_turns.json, from which `python bench/report.py` makes a table of
 docs/reference/serving.md.
@@ -25,7 +25,7 @@ HELLOS = {"a hello of uvicorn": "asgi", "a hello of asyncio's protocol": "protoc
 
 
 def measure_once(server, make, connections, seconds, weight):
-    """One turn of one server."""
+    """Measures one turn of one server."""
     run = prepare_by_wrk(server, make, connections, seconds)
     computed = server.cpu_seconds()
     found = run()
@@ -39,12 +39,12 @@ def measure_once(server, make, connections, seconds, weight):
 
 
 def measure_turns(servers, given):
-    """The turns of all servers, by case and server."""
+    """Measures the turns of all servers, by case and server."""
     cases = [case for case in CASES if case[0] in given.only]
     versions = {label: server for label, server in servers.items() if label not in HELLOS}
     hellos = {label: servers[label] for label in HELLOS}
     turns = {}
-    # Case by case: the users of events are answered by their histories from then on.
+    # Case by case: once users have events, they are answered by their histories.
     for (name, make, weight, _), asked in [
         *((case, versions) for case in cases),
         (("a hello", singles, 1, ""), hellos),
@@ -58,12 +58,12 @@ def measure_turns(servers, given):
 
 
 def middle(runs):
-    """The medians of some turns."""
+    """Returns the medians of some turns."""
     return {name: statistics.median(run[name] for run in runs) for name in runs[0]}
 
 
 def records_of(turns):
-    """The rows of the table."""
+    """Returns the rows of the table."""
     rows = []
     for case, by_server in turns.items():
         for label, runs in by_server.items():
@@ -88,7 +88,7 @@ def main():
     load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as name:
         folder, servers = Path(name), {}
-        # Made by the older one, whose files this one reads too.
+        # The older version makes the model; the newer one reads its files, too.
         make = "import sys; from serving import make_model; make_model(sys.argv[1])"
         bench = given.older.absolute().parents[2] / "bench"
         subprocess.run([given.older, "-c", make, folder / "model.fastrec"], cwd=bench, check=True)

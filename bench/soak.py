@@ -1,10 +1,10 @@
-"""A soak of `fastrec serve`: load for a long time, processes killed at random, and every event counted at the end.
+"""Soaks `fastrec serve`: load for a long time, processes killed at random, and every event counted at the end.
 
     python bench/soak.py [--minutes 30] [--workers 2] [--clients 4] [--seed 0]
 
 Clients send events, each again until it is acknowledged, and ask for recommendations right after; the model takes the
 events in every few seconds. Meanwhile a worker or the whole server is killed (SIGKILL). At the end the histories must
-have each event once. Loads 127.0.0.1 alone. Figures go to bench/results/soak.json, from which `python bench/report.py`
+have each event once. Only 127.0.0.1 is loaded. Figures go to bench/results/soak.json; `python bench/report.py`
 makes a table of docs/reference/serving.md.
 """
 
@@ -33,11 +33,11 @@ NAMES = {
     "events": "events acknowledged",
     "events sent again that were known": "events sent again that the journal had already",
 }
-EVERY = 10  # seconds between two looks at the memory
+EVERY = 10  # seconds between two samples of the memory
 
 
 class Load:
-    """Clients, and what they have sent and seen.
+    """The clients, and the events and answers that they have sent and seen.
 
     `sent` counts the events of each user and item, `seen` the answers by kind.
     """
@@ -50,7 +50,7 @@ class Load:
         self.lock = threading.Lock()
 
     def ask(self, path, body):
-        """The answer; None where there is none, as of a server that was killed."""
+        """Returns the answer, or None if there is none, for example from a killed server."""
         try:
             status, answer = self.server.ask("POST", path, body)
         except (OSError, http.client.HTTPException, ValueError):
@@ -64,7 +64,7 @@ class Load:
             self.seen[what] += 1
 
     def run(self, number):
-        """One client."""
+        """Runs one client."""
         rng, n = random.Random(number), 0
         while not self.stopping:
             user, item = rng.randrange(N_USERS), rng.randrange(N_ITEMS)
@@ -81,13 +81,13 @@ class Load:
 
 
 def workers_of(pid):
-    """The processes that a process has started."""
+    """Returns the processes that a process has started."""
     children = Path(f"/proc/{pid}/task/{pid}/children")
     return [int(child) for child in children.read_text().split()] if children.exists() else []
 
 
 def megabytes(pid):
-    """The resident memory of a server's processes, and of all but what it shares of files."""
+    """Returns the resident memory of a server's processes, and the part of it that is not shared with files."""
     rows = []
     for one in [pid, *workers_of(pid)]:
         with contextlib.suppress(OSError, ValueError):
@@ -137,7 +137,7 @@ def soak(folder, given):
 
 
 def is_worker(pid):
-    """Tells whether a process is one that answers."""
+    """Tells whether a process answers requests."""
     with contextlib.suppress(OSError):
         return "resource_tracker" not in Path(f"/proc/{pid}/cmdline").read_text()
     return False

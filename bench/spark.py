@@ -1,8 +1,8 @@
-"""SparkImplicitALS beside MLlib's ALS in one session: CPU seconds of the whole process tree, and its memory.
+"""Runs SparkImplicitALS beside MLlib's ALS in one session: CPU seconds of the whole process tree, and its memory.
 
 `python bench/spark.py gowalla --data FOLDER [--engine local[2]|sail] [--exchanges files all wanted] [--peer]`, in the
 environment of `make test-spark`. Prints a line of JSON for each part. Penalties differ: MLlib's grows with the number
-of a row's entries, ours with the sum of its weights; what an iteration costs does not hang on them.
+of a row's entries, ours with the sum of its weights. The cost of an iteration does not depend on them.
 """
 
 import argparse
@@ -26,11 +26,11 @@ from fastrec.distributed import SparkImplicitALS
 Record = dict[str, Any]
 ITERATIONS = 4
 servers: list[Any] = []  # a server ends with its object
-met: dict[tuple[int, float], float] = {}  # the CPU seconds of each process when it was last met
+met: dict[tuple[int, float], float] = {}  # the CPU seconds of each process when it was last seen
 
 
 def cpu_seconds() -> float:
-    """Of this process and all below it, and of those that have ended, as far as they were met before."""
+    """Returns the CPU seconds of this process and its descendants, and of ended ones as far as they were seen."""
     me = psutil.Process()
     for process in [me, *me.children(recursive=True)]:
         try:
@@ -42,7 +42,7 @@ def cpu_seconds() -> float:
 
 
 def memory_gb() -> float:
-    """The memory of this process and all below it; memory that they share is counted once for each."""
+    """Returns the memory of this process and its descendants; shared memory is counted once for each."""
     me, total = psutil.Process(), 0
     for process in [me, *me.children(recursive=True)]:
         try:
@@ -53,7 +53,7 @@ def memory_gb() -> float:
 
 
 def open_session(engine: str, heap: str) -> Any:
-    """A session of Spark or of Sail."""
+    """Opens a session of Spark or of Sail."""
     from pyspark.sql import SparkSession
 
     os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
@@ -83,7 +83,7 @@ def measured(work: Callable[[], Any]) -> tuple[Any, Record]:
 
 
 def run_ours(frame: Any, exchange: str, factors: int, folder: Path) -> Record:
-    """A fit and the lists of all users."""
+    """Fits our model and makes the lists of all users."""
     marks: list[tuple[float, float]] = []
 
     def mark(*_: Any) -> None:
@@ -104,7 +104,7 @@ def run_ours(frame: Any, exchange: str, factors: int, folder: Path) -> Record:
 
 
 def run_mllib(frame: Any, factors: int, folder: Path) -> Record:
-    """The same of MLlib: an iteration is the difference of a long and a short fit."""
+    """Does the same with MLlib: an iteration is the difference of a long and a short fit."""
     from pyspark.ml.recommendation import ALS
 
     def fit(iterations: int) -> Any:
@@ -130,7 +130,7 @@ def run_mllib(frame: Any, factors: int, folder: Path) -> Record:
 
 
 def main() -> None:
-    """Run what was asked for."""
+    """Runs the parts that were asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("name", help="gowalla, ml-100k, ml-1m or ml-1m-x16")
     parser.add_argument("--data", type=Path, required=True)

@@ -1,4 +1,4 @@
-"""The first table of docs/explanation/benchmarks.md: each race in a line, by figures of bench/results/."""
+"""Makes the first table of docs/explanation/benchmarks.md: each race in a line, by figures of bench/results/."""
 
 import json
 from collections.abc import Callable
@@ -10,7 +10,7 @@ Record = dict[str, Any]
 
 
 class Race(NamedTuple):
-    """A race beside a peer, and where its figures are: `ratio` reads how many times fastrec is as fast."""
+    """A race beside a peer, and the place of its figures: `ratio` reads how many times as fast fastrec is."""
 
     what: str
     peer: str
@@ -21,7 +21,7 @@ class Race(NamedTuple):
 
 
 def _column(name: str, **wanted: object) -> Callable[[Record], float | None]:
-    """The ratio in a column, of records with the wanted entries."""
+    """Returns a function that reads the ratio in a column of the records with the wanted entries."""
     return lambda record: record.get(name) if all(record.get(key) == value for key, value in wanted.items()) else None
 
 
@@ -68,7 +68,7 @@ RACES = [
 
 
 def summary(results: Path) -> str:
-    """The table of all races, whose figures are the least and the greatest median of their settings."""
+    """Returns the table of all races; their figures are the least and the greatest median of their settings."""
     lines = ["| what | beside | the answers | times as fast | mind |", "|---|---|---|---:|---|"]
     for race in RACES:
         ratios = _medians(json.loads((results / f"{race.result}.json").read_text())["records"], race.ratio)

@@ -1,4 +1,4 @@
-"""A step of training as `SequenceAttention` makes it, in PyTorch: the peer in the part `attention_steps`.
+"""Makes a step of training as `SequenceAttention` does, in PyTorch: the peer in the part `attention_steps`.
 
 The same network (biases of attention for distances apart, which `is_causal` has no room for) and the same loss, padded
 to the longest history of the step; only true events reach the loss.
@@ -14,7 +14,7 @@ import numpy as np
 def measure(
     lengths: Any, n_items: int, *, factors: int, blocks: int, heads: int, negatives: int, dropout: float
 ) -> Any:
-    """A function that makes one step and returns its CPU seconds; on one thread."""
+    """Returns a function that makes one step on one thread and returns its CPU seconds."""
     import torch
     from torch import nn
     from torch.nn import functional

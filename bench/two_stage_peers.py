@@ -1,4 +1,4 @@
-"""Two stages of other libraries, each run by a Python of its own, since their requirements exclude each other.
+"""Runs two stages of other libraries, each by a Python of its own, since their requirements exclude each other.
 
 `PYTHON bench/two_stage_peers.py rectools|skrecsys EVENTS.npz LISTS.npz` reads users, items, times and who is asked, and
 writes the lists of 20 items and the seconds of all processors. `cases/ranking.py` calls it.
@@ -12,11 +12,11 @@ import numpy as np
 
 K = 20
 DAY = 86400
-LATEST = 0.1  # of the events, whose days are the labels of RecTools
+LATEST = 0.1  # days of the events, which are the labels of RecTools
 
 
 def rectools(events: dict[str, Any]) -> tuple[np.ndarray, float]:
-    """CandidateRankingModel as in its tutorial: CatBoostReranker and three negatives a user, labels cut in time."""
+    """Runs CandidateRankingModel as in its tutorial: CatBoostReranker, three negatives a user, labels cut in time."""
     import pandas as pd
     from catboost import CatBoostRanker
     from implicit.nearest_neighbours import CosineRecommender
@@ -57,7 +57,7 @@ def rectools(events: dict[str, Any]) -> tuple[np.ndarray, float]:
 
 
 def skrecsys(events: dict[str, Any]) -> tuple[np.ndarray, float]:
-    """Cascade of three recommenders, with its features that need no table, CatBoost, and its own split."""
+    """Runs skrecsys's cascade of three recommenders, its features that need no table, CatBoost, and its own split."""
     from skrecsys.compose import Cascade, ConcatFeatures, GeneratorScores, InteractionCounts
     from skrecsys.integrations.catboost import CatBoostRanker
     from skrecsys.recommendation import EASE, ItemKNNRecommender, RP3Beta
