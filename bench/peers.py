@@ -48,7 +48,7 @@ class ImplicitPeer(Peer):
             iterations=self.iterations,
             random_state=self.random_state,
         )
-        with threadpool_limits(1, "blas"):  # in the form that it asks for
+        with threadpool_limits(1, "blas"):  # implicit asks for one thread of BLAS
             if self.kind == "als":
                 model = AlternatingLeastSquares(alpha=self.alpha, **same)
             else:

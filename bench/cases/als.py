@@ -23,8 +23,8 @@ from fastrec.models import ImplicitALS
 Record = dict[str, Any]
 THREADS = 2
 
-# Where implicit's own NDCG@10 on a hidden tenth of the training data is best (`tune` prints the grid): alpha in
-# implicit's sense, lambda.
+# The options with which implicit's own NDCG@10 on a hidden tenth of the training data is best (`tune` prints the grid):
+# alpha in implicit's sense, lambda.
 SETTINGS = {"ml-1m-x16": (2.0, 100.0), "gowalla": (60.0, 160.0)}
 
 # One stated setting for each size, found at 256 factors on a hidden tenth of Gowalla's training part (`tune_gowalla`).
@@ -35,13 +35,13 @@ GOWALLA = {
 
 
 def first_factors(matrix: sp.csr_array, factors: int) -> list[np.ndarray]:
-    """The same start for both: normal, of standard deviation 0.1 / √factors."""
+    """Returns the same start for both: normal, of standard deviation 0.1 / √factors."""
     rng = np.random.default_rng(0)
     return [rng.normal(0, 0.1 / np.sqrt(factors), (n, factors)).astype(np.float32) for n in matrix.shape]
 
 
 def loss(matrix: sp.csr_array, users: np.ndarray, items: np.ndarray, alpha: float, penalty: float) -> float:
-    """The loss of both at c = 1 + alpha, with a plain penalty, summed in float64."""
+    """Returns the loss of both at c = 1 + alpha, with a plain penalty, summed in float64."""
     gramians = [(factors.T @ factors).astype(np.float64) for factors in (users, items)]
     total = float((gramians[0] * gramians[1]).sum())
     rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
@@ -53,7 +53,7 @@ def loss(matrix: sp.csr_array, users: np.ndarray, items: np.ndarray, alpha: floa
 
 
 def fit_implicit(matrix: sp.csr_array, factors: int, alpha: float, penalty: float, cg: bool) -> tuple[float, float]:
-    """Implicit's 15 iterations: (seconds, final loss)."""
+    """Runs implicit's 15 iterations; returns (seconds, final loss)."""
     from implicit.cpu.als import AlternatingLeastSquares
 
     peer = AlternatingLeastSquares(
@@ -69,7 +69,7 @@ def fit_implicit(matrix: sp.csr_array, factors: int, alpha: float, penalty: floa
 
 
 def fit_until(matrix: sp.csr_array, factors: int, alpha: float, penalty: float, goal: float) -> Record:
-    """fastrec's whole `fit`, stopped after the epoch that reaches the goal."""
+    """Runs fastrec's whole `fit`, stopped after the epoch that reaches the goal."""
     model = ImplicitALS(
         factors,
         alpha=alpha - 1,
@@ -226,7 +226,7 @@ def parquet(folder: Folder, repeats: int) -> Iterator[Record]:
         pq.write_table(pa.table({"user": users, "item": items}), path)
         del users, items
         model = ImplicitALS(64, iterations=1, random_state=0, n_jobs=THREADS)
-        model.fit(sp.csr_array(np.eye(40)))  # compiled, and pyarrow's own memory taken
+        model.fit(sp.csr_array(np.eye(40)))  # kernels are compiled, and pyarrow's own memory is taken, before the start
         fr.read_interactions(path).matrix_by("sum")
         took, data = measure(lambda: fr.read_interactions(path))
         yield {"case": "als-parquet", "what": "read", **per_interaction(took, n), "held before": 0}

@@ -18,10 +18,10 @@ from fastrec.retrieval import ExactIndex, IVFIndex
 
 Record = dict[str, Any]
 K = 10
-THREADS = 2  # of building; searches have one
+THREADS = 2  # threads of building; searches have one
 TARGETS = (0.95, 0.99)
-RECALLS = (0.88, 0.92, 0.95, 0.955, 0.96, 0.97, 0.98, 0.99, 0.9925, 0.995, 0.9975)  # that our index is asked for
-LARGE = 2_000_000  # vectors, beyond which each library gets what it can build in minutes, and few settings
+RECALLS = (0.88, 0.92, 0.95, 0.955, 0.96, 0.97, 0.98, 0.99, 0.9925, 0.995, 0.9975)  # recalls asked of our index
+LARGE = 2_000_000  # the number of vectors beyond which each library gets what it can build in minutes, and few settings
 BATCH, FEW = 3000, 200
 SECONDS_OF_A_RUN = 0.2  # a setting that takes longer for all queries is timed on fewer of them
 EFS = (10, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384)
@@ -40,19 +40,19 @@ class Method(NamedTuple):
 
 
 class Built(NamedTuple):
-    """An index with its settings, and what building it took."""
+    """An index with its settings, and the cost of building it."""
 
     library: str
     seconds: float
     bytes_per_dimension: float
-    ladders: list[list[Method]]  # each of rising effort
+    ladders: list[list[Method]]  # settings of rising effort
 
 
 Builder = Callable[[np.ndarray, str], Iterator[Built]]
 
 
 def build_fastrec(vectors: np.ndarray, metric: str, asked: np.ndarray) -> Iterator[Built]:
-    """Settings as a user gets them: by the recall asked for, found with queries that are not those of the race."""
+    """Builds settings as a user gets them: by the recall asked for, found with queries that the race does not use."""
     large = len(vectors) > LARGE
     for rerank in ("float16",) if large else ("float32", "float16"):
         library, took, first, methods = "fastrec" if large or rerank == "float32" else "fastrec float16", [], None, {}
@@ -120,7 +120,7 @@ def build_faiss(vectors: np.ndarray, metric: str) -> Iterator[Built]:
 
         took = seconds(build)
         faiss.omp_set_num_threads(1)
-        factors = (10, 40) if library == "faiss FastScan" else (1,)  # how many are re-ranked, times k
+        factors = (10, 40) if library == "faiss FastScan" else (1,)  # the number of re-ranked candidates, times k
         values = EFS if option == "ef" else PROBES[2 :: 5 if n > LARGE else 2]
         ladders = [[_faiss_method(library, index, recipe, value, factor) for value in values] for factor in factors]
         yield Built(library, took, float("nan"), ladders)
@@ -175,7 +175,7 @@ def build_voyager(vectors: np.ndarray, metric: str) -> Iterator[Built]:
 
 
 def build_scann(vectors: np.ndarray, metric: str) -> Iterator[Built]:
-    # By the inner product of vectors of length 1, which is what its own cosine does.
+    # Inner products of vectors of length 1 are what its own cosine computes.
     from scann.scann_ops.py import scann_ops_pybind
 
     leaves = int(np.sqrt(len(vectors)))
@@ -225,7 +225,8 @@ def race(
     """
     if metric == "cosine":
         vectors, asked = (rows / np.linalg.norm(rows, axis=1, keepdims=True) for rows in (vectors, asked))
-    # Copies, since some peers refuse arrays that are read-only; of an even width, which faiss's pairs of columns need.
+    # Copies, since some peers refuse arrays that are read-only; their width is even, which faiss's pairs of columns
+    # need.
     even = ((0, 0), (0, vectors.shape[1] % 2))
     vectors, asked = (np.pad(rows, even).astype(np.float32, copy=False) for rows in (vectors, asked))
     queries, asked = asked[:BATCH], asked[BATCH:]
@@ -285,7 +286,7 @@ def measure(ladders: list[list[Method]], queries: np.ndarray, truth: np.ndarray,
 
 
 def compare(points: list[Record]) -> Iterator[Record]:
-    """For each target: the most queries a second of ours at this recall or more, and of the best peer."""
+    """Compares, for each target, the most queries a second of ours at this recall or more, and of the best peer."""
     for target in TARGETS:
         for how in ("batch", "single"):
             enough = [point for point in points if point["recall"] >= target]
@@ -300,12 +301,12 @@ def compare(points: list[Record]) -> Iterator[Record]:
 
 
 def peak() -> float:
-    """The most memory that this process has had, in GB."""
+    """Returns the largest memory that this process has had, in GB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
 def shuffled(rows: np.ndarray) -> np.ndarray:
-    """A few thousand rows at random."""
+    """Returns a few thousand rows at random."""
     return rows[np.random.default_rng(0).permutation(len(rows))[: 2 * BATCH]]
 
 
@@ -374,7 +375,7 @@ def ten_million(folder: Folder, repeats: int) -> Iterator[Record]:
 
 
 def noisy(items: np.ndarray, n: int) -> np.ndarray:
-    """n of the rows, each with noise of a third of each column's deviation, in proportion to its own norm."""
+    """Returns n of the rows, each with noise of a third of each column's deviation, in proportion to its own norm."""
     random = np.random.default_rng(2)
     vectors = items[random.integers(len(items), size=n)]
     direction = items.std(axis=0) / np.linalg.norm(items.std(axis=0))

@@ -14,7 +14,7 @@ from fastrec.evaluation.automatic.contest import Part, hide_events
 from fastrec.evaluation.automatic.families import Shape, families_for, forms_of
 
 PAGE = "explanation/automatic.md"
-# Random draws of each family; users that are asked; what decides.
+# The random draws of each family; the number of users that are asked; the metric that decides.
 DRAWS, USERS, METRIC = 16, 3000, "ndcg@10"
 
 
@@ -66,12 +66,12 @@ def topics(folder: Folder, rng: np.random.Generator) -> sp.csr_array:
 
 
 def some_users(matrix: sp.csr_array, rng: np.random.Generator, n: int) -> sp.csr_array:
-    """Some rows of a matrix."""
+    """Returns some rows of a matrix."""
     return sp.csr_array(matrix[np.sort(rng.permutation(matrix.shape[0])[:n])])
 
 
 def thinned(matrix: sp.csr_array, rng: np.random.Generator, mean: float | None, most: int = 10**9) -> sp.csr_array:
-    """Of each row as many random entries as a geometric distribution draws; items that nobody has left out."""
+    """Draws as many random entries of each row as a geometric distribution says; leaves out items without users."""
     rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
     order = np.lexsort((rng.random(matrix.nnz), rows))
     place = np.empty(matrix.nnz, np.int64)
@@ -86,13 +86,13 @@ TIMED = "ml-100k with times"
 
 
 def timed(folder: Folder, name: str) -> fr.Interactions:
-    """A set of MovieLens with its times."""
+    """Returns a set of MovieLens with its times."""
     user, item, value, when = folder.columns(name, "user", "item", "rating", "timestamp")
     return fr.Interactions.from_ids(user, item, value, when, time_unit="s", duplicates="last")
 
 
 def made(folder: Folder, name: str, split: int) -> tuple[fr.Interactions, fr.Interactions]:
-    """A set's training and test part: a random fifth, or each user's last fifth."""
+    """Returns a set's training and test part: a random fifth, or each user's last fifth."""
     if name.startswith(TIMED):
         data = timed(folder, "ml-100k")
         return fr.split_last(data, 0.2) if name.endswith("last") else fr.split_random(data, 0.2, random_state=split)
@@ -101,7 +101,7 @@ def made(folder: Folder, name: str, split: int) -> tuple[fr.Interactions, fr.Int
 
 
 def judge(model: Any, test: fr.Interactions) -> float:
-    """NDCG@10 of some users, whatever their values."""
+    """Returns NDCG@10 of some users, whatever their values."""
     asked = np.random.default_rng(0).permutation(np.unique(test.user_codes))[:USERS]
     part = test.select(np.isin(test.user_codes, asked))._replace(values=None)
     with warnings.catch_warnings():
@@ -117,7 +117,7 @@ class Drawn(NamedTuple):
 
 
 def random_search(train: fr.Interactions, test: fr.Interactions, seed: int, part: Part) -> dict[str, Drawn]:
-    """The draw of each family that is best on a hidden part."""
+    """Returns the draw of each family that is best on a hidden part."""
     rng = np.random.default_rng(seed)
     hidden = hide_events(train, seed, part)
     found = {}

@@ -52,11 +52,11 @@ GRIDS = {
         for identity, normalize in ((False, False), (True, False), (False, True))
     ],
 }
-EPOCHS = (1, 2, 4, 8)  # after which LightFM is looked at
+EPOCHS = (1, 2, 4, 8)  # epochs after which LightFM is looked at
 
 
 def films(folder: Folder) -> tuple[sp.csr_array, sp.csr_array]:
-    """Users × films of ML-1M, and the features of the films that occur."""
+    """Returns users × films of ML-1M, and the features of the films that occur."""
     user, item = folder.columns("ml-1m", "user", "item")
     known, *columns = folder.item_columns("ml-1m", "item", *COLUMNS)
     place = np.searchsorted(known, np.unique(item))
@@ -74,7 +74,7 @@ def _value(name: str, value: Any) -> Any:
 
 
 def parts(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """A fifth of the films to test, a fifth of the others to find settings with, and what is left."""
+    """Returns a fifth of the films to test, a fifth of the others to find settings with, and the rest."""
     order = np.random.default_rng(seed).permutation(n)
     tested = round(0.2 * n)
     hidden = tested + round(0.2 * (n - tested))
@@ -82,7 +82,7 @@ def parts(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def only(matrix: sp.csr_array, items: np.ndarray) -> sp.csr_array:
-    """The matrix with the events of some items alone."""
+    """Returns the matrix with the events of some items alone."""
     cells = matrix.tocoo()
     kept = np.isin(cells.col, items)
     return ones(cells.row[kept], cells.col[kept], matrix.shape)
@@ -102,7 +102,7 @@ def ours(model: Any, train: sp.csr_array, features: sp.csr_array) -> Scores:
 
 
 def lightfm(train: sp.csr_array, features: sp.csr_array, options: Record) -> Iterator[tuple[int, Scores]]:
-    """LightFM's scores after some numbers of epochs."""
+    """Returns LightFM's scores after some numbers of epochs."""
     from lightfm import LightFM
 
     options = dict(options)
@@ -123,7 +123,7 @@ def lightfm(train: sp.csr_array, features: sp.csr_array, options: Record) -> Ite
 
 
 def settings(folder: Folder, repeats: int) -> Iterator[Record]:
-    """Settings, by Recall@20 over a fifth of the training films, hidden."""
+    """Prints settings by Recall@20 over a fifth of the training films, hidden."""
     matrix, features = films(folder)
     _, hidden, left = parts(matrix.shape[1])
     train = only(matrix, left)
@@ -147,7 +147,7 @@ def race(folder: Folder, repeats: int) -> Iterator[Record]:
     tested, hidden, left = parts(matrix.shape[1])
     train = only(matrix, np.concatenate([hidden, left]))
     random = np.random.default_rng(0).random((matrix.shape[0], len(tested)))
-    seen = np.asarray(matrix.sum(axis=0))[tested]  # nobody can know this
+    seen = np.asarray(matrix.sum(axis=0))[tested]  # no model can know this
     for name, scores in (("random", random), ("their popularity, from the future", np.tile(seen, (len(random), 1)))):
         yield {"what": name, "CPU seconds": 0.0, f"recall@{K}": recall_of(scores, matrix, tested)}
     for name, run in (

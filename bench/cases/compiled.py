@@ -20,7 +20,7 @@ from fastrec.metrics import ndcg, recall
 from fastrec.models import EASE, SLIM, ImplicitALS, ItemKNN, SGDFactorization
 
 THREADS = 2
-os.environ.setdefault("RAYON_NUM_THREADS", str(THREADS))  # what the libraries in Rust go by, when they are imported
+os.environ.setdefault("RAYON_NUM_THREADS", str(THREADS))  # the libraries in Rust read it when they are imported
 Record = dict[str, Any]
 Judge = Callable[[Any], Record]
 
@@ -31,7 +31,7 @@ LIGHT = (50.0, 5.0)
 
 
 def judge_lists(test: sp.csr_array, users: np.ndarray) -> Judge:
-    """Recall@20, of all test items, and NDCG@20 of lists of codes for some users."""
+    """Returns Recall@20, of all test items, and NDCG@20 of lists of codes for some users."""
     truth = test[users]
 
     def judge(codes: np.ndarray) -> Record:
@@ -68,7 +68,7 @@ def neighbors_fit(folder: Folder, repeats: int) -> Iterator[Record]:
 
 
 def pairs(matrix: sp.csr_array) -> np.ndarray:
-    """The entries as two columns of ids: users, items."""
+    """Returns the entries as two columns of ids: users, items."""
     cells = matrix.tocoo()
     return np.ascontiguousarray(np.stack([cells.row, cells.col], axis=1).astype(np.int64))
 
@@ -90,7 +90,7 @@ def neighbors_answers(folder: Folder, repeats: int) -> Iterator[Record]:
 
 
 def irspack_lists(model: Any, users: np.ndarray) -> np.ndarray:
-    """The best of irspack's scores: it has no lists of its own for all users but in its evaluator; NumPy picks them."""
+    """Picks the best of irspack's scores with NumPy: only irspack's evaluator makes lists for all users."""
     lists = []
     for start in range(0, len(users), 1024):
         scores = model.get_score_remove_seen(users[start : start + 1024])
@@ -164,20 +164,20 @@ def _race_to_loss(
 
 
 def fit_implicit(matrix: sp.csr_array, old: sp.csr_matrix, factors: int, alpha: float, penalty: float) -> Any:
-    """Factors after implicit's 15 iterations with conjugate gradients, its default."""
+    """Returns factors after implicit's 15 iterations with conjugate gradients, its default."""
     from implicit.cpu.als import AlternatingLeastSquares
 
     peer = AlternatingLeastSquares(
         factors=factors, iterations=15, num_threads=THREADS, regularization=penalty, alpha=alpha
     )
     peer.user_factors, peer.item_factors = first_factors(matrix, factors)
-    with threadpool_limits(1, "blas"):  # as it asks for
+    with threadpool_limits(1, "blas"):  # implicit asks for one thread of BLAS
         peer.fit(old, show_progress=False)
     return peer.user_factors, peer.item_factors
 
 
 def fit_rusket(old: sp.csr_matrix, factors: int, alpha: float, penalty: float) -> Any:
-    """Factors after rusket's 15 iterations, its defaults else; its weights are 1 + alpha."""
+    """Returns factors after rusket's 15 iterations with its other defaults; its weights are 1 + alpha."""
     from rusket import ALS
 
     peer = ALS(factors=factors, regularization=penalty, alpha=alpha - 1, iterations=15, seed=0).fit(old)
@@ -185,7 +185,7 @@ def fit_rusket(old: sp.csr_matrix, factors: int, alpha: float, penalty: float) -
 
 
 def fit_until(matrix: sp.csr_array, factors: int, alpha: float, penalty: float, goal: float) -> Any:
-    """Factors after the whole `fit` of fastrec, stopped after the epoch that reaches the goal."""
+    """Returns factors after the whole `fit` of fastrec, stopped after the epoch that reaches the goal."""
     model = ImplicitALS(
         factors, alpha=alpha - 1, regularization=penalty, regularization_exponent=0, iterations=60, warm_start=True,
         n_jobs=THREADS, callback=lambda epoch, elapsed, loss: loss <= goal,
@@ -250,7 +250,7 @@ def bpr(folder: Folder, repeats: int) -> Iterator[Record]:
 
 
 # Enough epochs, at a learning rate found on a hidden tenth of Gowalla's training part (0.05 and 0.1 were tried), to be
-# above rusket's NDCG@20 of that many iterations: how many, one looks at the test part for.
+# above rusket's NDCG@20 of that many iterations. The number of epochs was found by a look at the test part.
 BPR_RACES: dict[int, Record] = {
     20: {"iterations": 16, "learning_rate": 0.1, "n_negatives": 8, "negatives": "adaptive"},
     60: {"iterations": 20, "learning_rate": 0.1, "n_negatives": 8, "negatives": "adaptive"},
@@ -258,7 +258,7 @@ BPR_RACES: dict[int, Record] = {
 
 
 def best_products(users: np.ndarray, items: np.ndarray, train: sp.csr_array, rows: np.ndarray) -> np.ndarray:
-    """The best 20 of all inner products, seen items left out."""
+    """Returns the best 20 of all inner products, seen items left out."""
     index = fr.ExactIndex(n_jobs=THREADS).fit(np.ascontiguousarray(items, np.float32))
     return index.search(np.ascontiguousarray(users[rows], np.float32), K, exclude=train[rows]).codes
 
@@ -280,7 +280,7 @@ def item_weights(folder: Folder, repeats: int) -> Iterator[Record]:
         model.fit(train[:200]).recommend(users[:20], K)
 
     def irspack() -> np.ndarray:
-        penalties = {"alpha": 4.0 / train.shape[0], "l1_ratio": 0.5}  # alpha times users, half of it on each
+        penalties = {"alpha": 4.0 / train.shape[0], "l1_ratio": 0.5}  # alpha times users, one half on each penalty
         model = SLIMRecommender(old, n_iter=100, tol=1e-4, n_threads=THREADS, **penalties).learn()
         return irspack_lists(model, users)
 

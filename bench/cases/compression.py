@@ -14,7 +14,7 @@ THREADS = 1
 FACTORS = 128
 CODECS = ("float16", "int8", "int4", "pq", "pq+int4", "pq+int8", "binary", "binary+int4", "binary+int8")
 PLAIN_CODECS = ("float16", "int8", "int4")
-WITHOUT_USERS = ("int8", "int4", "pq", "pq+int8")  # where nothing is kept of users but their histories
+WITHOUT_USERS = ("int8", "int4", "pq", "pq+int8")  # only the histories of users are kept
 MODELS = {
     "ALS": lambda: ImplicitALS(FACTORS, random_state=0, n_jobs=THREADS),
     "BPR": lambda: SGDFactorization(FACTORS, loss="bpr", random_state=0, n_jobs=THREADS),
@@ -25,7 +25,7 @@ MODELS = {
 def table(
     name: str, train: sp.csr_array, test: sp.csr_array, models: tuple[str, ...], repeats: int
 ) -> Iterator[Record]:
-    """A record for each model and codec."""
+    """Returns a record for each model and codec."""
     for kind in models:
         model = MODELS[kind]().fit(train)
         reports = {"": compression_report(model, test, PLAIN_CODECS if kind == "EASE" else CODECS, repeats=repeats)}

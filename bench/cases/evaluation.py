@@ -28,7 +28,7 @@ METRICS = (
 
 
 def rankings(kind: str, rng: np.random.Generator, n: int = 400, n_items: int = 60, k: int = 20) -> Any:
-    """Rankings of n users and what is relevant to each, of a kind: random, nothing found, all found, one item."""
+    """Returns rankings of n users and their relevant items, of a kind: random, nothing found, all found, one item."""
     ranking = np.argsort(rng.random((n, n_items)), axis=1)[:, :k].astype(np.int32)
     relevant = rng.random((n, n_items)) < 0.15
     if kind == "nothing found":
@@ -88,7 +88,7 @@ def seconds(folder: Folder, repeats: int) -> Iterator[Record]:
         listed = time.perf_counter()
         fr.evaluate(model, test, METRICS)
         done = time.perf_counter()
-        if repeat:  # the first compiles
+        if repeat:  # the first one compiles
             yield {
                 "case": "ml-1m", "repeat": repeat, "users": len(users), "evaluate, s": done - listed,
                 "lists alone, s": listed - began, "metrics alone, s": done - listed - (listed - began),

@@ -49,7 +49,7 @@ def shares(folder: Folder, repeats: int) -> Iterator[Record]:
 
 
 def computed(work: Any) -> float:
-    """The CPU seconds of some work."""
+    """Returns the CPU seconds of some work."""
     began = time.process_time()
     work()
     return time.process_time() - began

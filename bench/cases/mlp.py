@@ -32,7 +32,7 @@ LEAVE_ONE_OUT: Record = dict(
 
 
 def samples() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Pairs and labels of a planted model of rank 4: (users, items, labels); the last 65 536 are for validation."""
+    """Returns (users, items, labels) of pairs of a planted model of rank 4; the last 65 536 are for validation."""
     rng = np.random.default_rng(0)
     users, items = rng.integers(0, USERS, SAMPLES), rng.integers(0, ITEMS, SAMPLES)
     a, b = rng.normal(size=(USERS, 4)), rng.normal(size=(ITEMS, 4))
@@ -45,7 +45,7 @@ def cross_entropy(logits: np.ndarray, labels: np.ndarray) -> float:
 
 
 def train_here(model: str, batch: int) -> Record:
-    """Our step over the same samples in the same order, until the time is up or there are no more."""
+    """Runs our step over the same samples in the same order, until the time is up or no samples are left."""
     from fastrec.solvers.network_layout import NetworkLayout
     from fastrec.solvers.network_scoring import Scorer
     from fastrec.solvers.network_training import Trainer, make_pace, runner
@@ -76,7 +76,7 @@ def train_here(model: str, batch: int) -> Record:
 
 
 def timed(step: Any, batch: int) -> tuple[int, float]:
-    """Steps for some seconds after three to warm up: (samples, samples per second). BENCH_STEPS fixes their number."""
+    """Makes steps for some seconds, or BENCH_STEPS, after three to warm up; returns (samples, samples per second)."""
     most = int(os.environ.get("BENCH_STEPS", (SAMPLES - 65536) // batch))
     for number in range(3):
         step(number)
@@ -90,7 +90,7 @@ def timed(step: Any, batch: int) -> tuple[int, float]:
 
 
 def train_torch(model: str, batch: int, sparse: bool) -> Record:
-    """The same by PyTorch, with dense (fused) Adam, or SparseAdam for the embeddings."""
+    """Does the same with PyTorch, with dense (fused) Adam, or SparseAdam for the embeddings."""
     import torch
     from torch import nn
 

@@ -25,7 +25,7 @@ from fastrec.solvers.filter_search import FilterSearch
 Record = dict[str, Any]
 THREADS = 2
 NEIGHBORS = 20  # implicit's default
-SIDE = 12_000  # of the matrix whose inverse is raced: a fortieth of the work at 41 000
+SIDE = 12_000  # rows of the matrix whose inverse is raced: a fortieth of the work at 41 000
 
 # Found on hidden parts of Gowalla's training part (`tune`, and the tasks of accuracy.py).
 FILTER: Record = {
@@ -58,7 +58,7 @@ def race(folder: Folder, repeats: int) -> Iterator[Record]:
     """Seconds that implicit's CosineRecommender and ItemKNN take to fit, in turns, 20 neighbours each."""
     from implicit.nearest_neighbours import CosineRecommender
 
-    ItemKNN(NEIGHBORS).fit(np.eye(40))  # compiled before the clock runs
+    ItemKNN(NEIGHBORS).fit(np.eye(40))  # kernels are compiled before the clock runs
     for name in ("gowalla", "ml-1m"):
         matrix = folder.matrix(name)
         old = sp.csr_matrix(matrix)
@@ -86,7 +86,7 @@ def _peer(kind: Any) -> Any:
 
 
 def accuracy(model: Recommender, train: sp.csr_array, test: sp.csr_array) -> Record:
-    """The seconds of a fit and of recommending to all, Recall@20 (of all test items) and NDCG@20."""
+    """Returns the seconds of a fit and of recommending to all, Recall@20 (of all test items) and NDCG@20."""
     began, cpu = time.perf_counter(), time.process_time()
     model.fit(train)
     seconds = {"fit": time.perf_counter() - began, "fit CPU": time.process_time() - cpu}
@@ -170,16 +170,16 @@ def _alone(*arguments: str) -> Record:
 
 
 def fit_dense(folder: Folder, side: int) -> Record:
-    """Dense EASE on the most popular items: seconds of the fit, accuracy, and the peak of the process's memory."""
+    """Fits dense EASE on the most popular items; returns the seconds, the accuracy and the process's peak of memory."""
     train, test = folder.gowalla()
     kept = np.sort(np.argsort(-np.bincount(train.indices, minlength=train.shape[1]), kind="stable")[:side])
-    EASE(method="dense", n_jobs=THREADS).fit(train[:200, kept[:50]])  # compiled before the clock runs
+    EASE(method="dense", n_jobs=THREADS).fit(train[:200, kept[:50]])  # kernels are compiled before the clock runs
     record = accuracy(EASE(80, method="dense", n_jobs=THREADS), train[:, kept], test[:, kept])
     return {**record, "peak GB": _peak()}
 
 
 def invert_lapack(folder: Folder, side: int) -> Record:
-    """Seconds of spotrf and spotri on a matrix of that size; what it holds does not matter to them."""
+    """Returns the seconds of spotrf and spotri on a matrix of that size; its contents do not matter to them."""
     from scipy.linalg import lapack
 
     matrix = np.full((side, side), 0.5, np.float32)
@@ -286,7 +286,7 @@ def answers(folder: Folder, repeats: int) -> Iterator[Record]:
                 with ExitStack() as stack:
                     for place, attribute, value in patches:
                         stack.enter_context(patch.object(place, attribute, value))
-                    models[name].recommend([0, 1], 10)  # what is worked out once, and compiled
+                    models[name].recommend([0, 1], 10)  # kernels and values kept for later are made here
                     cpu = time.process_time()
                     work()
                     took[f"{way}, CPU ms a user"] = (time.process_time() - cpu) / n * 1e3

@@ -1,6 +1,6 @@
 """The cost of privacy: NDCG@20 of a hidden fifth by epsilon, beside models that are not private, and the time of a fit.
 
-And what is given away: audits of private models, of one with half the noise, and of models that are not private.
+It also audits what is given away: by private models, by one with half the noise, and by models that are not private.
 """
 
 import time
@@ -21,7 +21,7 @@ Record = dict[str, Any]
 PAGE = "explanation/privacy.md"
 DELTA = 1e-5
 EPSILONS = (1.0, 2.0, 5.0, 10.0)
-SEEDS = 5  # of the noise, which is drawn anew for each fit
+SEEDS = 5  # draws of the noise, which is drawn anew for each fit
 AUDITS = 20
 K = "ndcg@20"
 OTHERS = {
@@ -32,7 +32,7 @@ OTHERS = {
 
 
 def data_sets(folder: Folder) -> Iterator[tuple[str, sp.csr_array]]:
-    """The matrices, and the first 12 000 users of Gowalla, with its items of five users and more among them."""
+    """Returns the matrices, and the first 12 000 users of Gowalla, with its items of five users and more among them."""
     yield "ml-1m", folder.matrix("ml-1m")
     yield "ml-100k", folder.matrix("ml-100k")
     some = folder.matrix("gowalla")[:12_000]
@@ -58,7 +58,7 @@ def published(folder: Folder, repeats: int) -> Iterator[Record]:
 
 
 def measure(model: Any, test: sp.csr_array) -> float:
-    """NDCG@20 over the users of a test part."""
+    """Returns NDCG@20 over the users of a test part."""
     return float(evaluate(model, test, metrics=[K]).mean(K))
 
 
@@ -78,7 +78,7 @@ def fits(folder: Folder, repeats: int) -> Iterator[Record]:
 
 
 def computed(work: Any) -> float:
-    """Seconds of all processors."""
+    """Returns the seconds of all processors."""
     began = time.process_time()
     work()
     return time.process_time() - began
@@ -100,7 +100,7 @@ def pair_audits(folder: Folder, repeats: int) -> Iterator[Record]:
 
 
 def audited(what: str, model: Any, noise: AbstractContextManager[Any] | None = None, **options: Any) -> Record:
-    """Bounds of twenty audits, beside the claim, among 4 000 users of whom each has one of twenty items."""
+    """Returns bounds of twenty audits, beside the claim, among 4 000 users of whom each has one of twenty items."""
     users = np.repeat(np.eye(20, dtype=np.float32), 200, axis=0)
     with noise or nullcontext():
         found = [audit(model, users, **options) for _ in range(AUDITS)]
@@ -115,7 +115,7 @@ def audited(what: str, model: Any, noise: AbstractContextManager[Any] | None = N
 
 
 def halved() -> AbstractContextManager[Any]:
-    """Half the noise in each release."""
+    """Halves the noise in each release."""
     draw = spending.draw_gaussian
     return patch.object(spending, "draw_gaussian", lambda n, source: draw(n, source) // 2)
 

@@ -1,4 +1,4 @@
-"""Two stages: TwoStage beside its members and a Blend of them, and what decides how good it is."""
+"""Compares TwoStage with its members and a Blend of them, and measures the parts that decide its accuracy."""
 
 import os
 import re
@@ -24,11 +24,11 @@ METRICS = ("ndcg@10", "recall@20")
 SEEDS = 3
 WINDOWS = fr.RollingTime(3, share=0.1)  # the default of TwoStage, for the Blend too
 FACTS = ("title", "genres", "year", "director")
-SOME_USERS = 2000  # of Gowalla, who are asked for
+SOME_USERS = 2000  # the users of Gowalla who are asked for
 
 
 def movielens(folder: Folder, parts: tuple[str, str] = ("train valid", "test")) -> tuple[fr.Interactions, ...]:
-    """MovieLens 1M cut in time, with facts about the films; to find are events of users with a history."""
+    """Returns MovieLens 1M cut in time, with facts about the films; events of users with a history are to be found."""
     (split,) = folder.columns("ml-1m", "time_split")
     data = rated_films(folder, "ml-1m")
     train, test = (data.select(np.isin(split.astype(str), part.split())) for part in parts)
@@ -36,12 +36,12 @@ def movielens(folder: Folder, parts: tuple[str, str] = ("train valid", "test")) 
 
 
 def members(seed: int) -> list[Any]:
-    """Four models at their defaults."""
+    """Returns four models at their defaults."""
     return [fr.EASE(), fr.ItemKNN(), fr.ImplicitALS(random_state=seed), fr.GraphFilter(random_state=seed)]
 
 
 def fitted(model: Any, train: Any) -> tuple[Any, float]:
-    """A fitted model, and the seconds of all processors."""
+    """Returns a fitted model, and the seconds of all processors."""
     began = time.process_time()
     model.fit(train)
     return model, time.process_time() - began
@@ -141,7 +141,7 @@ def with_facts(folder: Folder, repeats: int) -> Iterator[Record]:
 
 
 def rated_films(folder: Folder, name: str) -> fr.Interactions:
-    """All ratings of MovieLens as events, with facts about the films that are there."""
+    """Returns all ratings of MovieLens as events, with facts about the known films."""
     users, items, times = folder.columns(name, "user", "item", "timestamp")
     ids, facts = np.unique(items), FACTS if name == "ml-1m" else ("title", "genres", "release_date")
     films, *columns = folder.item_columns(name, "item", *facts)
@@ -157,14 +157,14 @@ def rated_films(folder: Folder, name: str) -> fr.Interactions:
 
 
 def _year(date: Any) -> int | None:
-    """The year in a date, which MovieLens 100K writes as 01-Jan-1995."""
+    """Returns the year of a date, which MovieLens 100K writes as 01-Jan-1995."""
     found = re.search(r"\b(?:19|20)\d\d\b", str(date))
     return int(found[0]) if found else None
 
 
 def peers(folder: Folder, repeats: int) -> Iterator[Record]:
     """ML-1M cut in time beside the two stages of RecTools and skrecsys."""
-    # Three seeds of ours, one run of each of theirs, in Pythons that RECTOOLS_PYTHON and SKRECSYS_PYTHON name:
+    # Three seeds of ours and one run of each of theirs, in the Pythons that RECTOOLS_PYTHON and SKRECSYS_PYTHON name:
     # `pip install rectools catboost implicit`, `pip install skrecsys catboost`.
     train, test = movielens(folder)
     asked = np.unique(test.user_codes)

@@ -1,4 +1,4 @@
-"""Order: the next item by models that read it, beside those that do not; and what rules cost."""
+"""Compares models that read the order of events with others, on the next item; measures the cost of rules."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -19,7 +19,7 @@ from fastrec.solvers.attention_training import AttentionTrainer, ItemDraws
 
 Record = dict[str, Any]
 PAGE = "explanation/sequence.md"
-PAGES = {"leak": "how-to/evaluation.md"}  # of parts whose tables stand elsewhere
+PAGES = {"leak": "how-to/evaluation.md"}  # parts whose tables stand on another page
 METRICS = ("recall@10", "ndcg@10", "mrr@10")
 LIMIT = 20
 SINGLE = 2000  # events that are taken in one at a time
@@ -31,8 +31,8 @@ def blend(*models: Any, **options: Any) -> Callable[[], Any]:
     return lambda: fr.Blend(models, weights=[1.0] * len(models), **options)
 
 
-# Settings of models with order, and how far others fade a history, were found on the event before the last one; what
-# else there is to set has its defaults.
+# The settings of models with order, and how far others fade a history, were found on the event before the last one; all
+# other options have their defaults.
 MODELS: Models = {
     "Popularity": fr.Popularity,
     "ItemKNN": fr.ItemKNN,
@@ -60,9 +60,9 @@ SPARSE_MODELS: Models = {
 }
 # Sets of short histories: the data, the fewest and the most events of a user, and the fewest users of an item.
 THIN = {"ml-1m, 5 to 15": ("ml-1m", 5, 15), "ml-1m, 3 to 8": ("ml-1m", 3, 8), "ml-100k, 5 to 15": ("ml-100k", 5, 15)}
-# Models that are fitted with what is later than what they are asked about, and without it.
+# Models that are fitted with events later than the question, and without them.
 LEAKING: Models = {name: MODELS[name] for name in ("ItemKNN", "EASE", "SequenceRules")}
-# What was tried of each model, one option at a time.
+# The options that were tried for each model, one at a time.
 FADING = {"recency": (0.95, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3)}
 GRIDS: dict[Callable[..., Any], dict[str, tuple[float, ...]]] = {
     fr.ItemKNN: FADING,
@@ -110,9 +110,9 @@ def timed_events(folder: Folder, name: str) -> fr.Interactions:
 
 
 def measure(train: fr.Interactions, test: Any, models: Models = MODELS) -> Iterator[Record]:
-    """Each model fitted and evaluated: means, half the width of their intervals, CPU seconds of the fit."""
+    """Fits and evaluates each model: means, half the width of their intervals, CPU seconds of the fit."""
     for name, make in models.items():
-        make().fit(train[np.arange(50)])  # compiled before the clock runs
+        make().fit(train[np.arange(50)])  # kernels are compiled before the clock runs
         began = time.process_time()
         model = make().fit(train)
         took = time.process_time() - began
@@ -159,7 +159,7 @@ def leak(folder: Folder, repeats: int) -> Iterator[Record]:
 
 
 def _last_times(data: fr.Interactions) -> np.ndarray:
-    """The time of the last event of each user."""
+    """Returns the time of the last event of each user."""
     last = np.full(len(data), np.iinfo(np.int64).min)
     np.maximum.at(last, data.user_codes, data.times)
     return last
@@ -179,7 +179,7 @@ def forms(folder: Folder, repeats: int) -> Iterator[Record]:
 
 
 def gowalla_in_order(folder: Folder) -> fr.Interactions:
-    """The training part of Gowalla, each user's check-ins in the order of the file, which has no times."""
+    """Returns the training part of Gowalla, each user's check-ins in the order of the file, which has no times."""
     user, item, split = folder.columns("gowalla", "user", "item", "split")
     kept = split.astype(str) == "train"
     return fr.Interactions(codes(user[kept]), codes(item[kept]), times=np.arange(kept.sum()), time_unit="s")
@@ -221,7 +221,7 @@ def closed_forms(folder: Folder, repeats: int) -> Iterator[Record]:
         took: dict[str, list[float]] = {kind: [] for kind in kinds}
         for _ in range(repeats):
             for kind, make in kinds.items():
-                make(method="dense").fit(data[np.arange(50)])  # compiled before the clock runs
+                make(method="dense").fit(data[np.arange(50)])  # kernels are compiled before the clock runs
                 fresh = data.select(np.arange(data.n_interactions))
                 _, seconds = _clocked(lambda make=make, fresh=fresh: make(method="dense", n_jobs=1).fit(fresh))
                 took[kind].append(seconds)
@@ -250,7 +250,7 @@ def costs(folder: Folder, repeats: int) -> Iterator[Record]:
             _, first = _clocked(ask)
             asked = [_clocked(ask)[1] for _ in range(5)]
             _, update = _clocked(lambda model=model: model.partial_fit(day))
-            some = events if make is fr.SequenceRules else events[:20]  # of which each takes milliseconds
+            some = events if make is fr.SequenceRules else events[:20]  # an event of other models takes milliseconds
             _, alone = _clocked(lambda model=model, some=some: [model.partial_fit(event) for event in some])
             again = [_clocked(ask)[1] for _ in range(5)]
             yield {
@@ -318,7 +318,7 @@ def attention_steps(folder: Folder, repeats: int) -> Iterator[Record]:
 
 
 def _steps(lengths: Any, n_items: int, *, factors: int, blocks: int, heads: int, negatives: int, dropout: float) -> Any:
-    """A function that makes one step and returns its CPU seconds."""
+    """Returns a function that makes one step and returns its CPU seconds."""
     layout = AttentionLayout(factors, blocks, heads, 4 * factors, int(lengths.max()))
     rng, starts = np.random.default_rng(0), starts_of(lengths)
     items, targets = (readonly(rng.integers(0, n_items, starts[-1]).astype(np.int32)) for _ in range(2))
@@ -331,7 +331,7 @@ def _steps(lengths: Any, n_items: int, *, factors: int, blocks: int, heads: int,
 
 
 def thinned(data: fr.Interactions, longest: int = 15, fewest: int = 5, seed: int = 0) -> fr.Interactions:
-    """A sparse data set: of each user from `fewest` to `longest` events in a row, of items with as many users."""
+    """Returns a sparse set: `fewest` to `longest` consecutive events of each user, of items with as many users."""
     rng = np.random.default_rng(seed)
     order = np.lexsort((np.arange(len(data.times)), data.times, data.user_codes))
     counts = np.bincount(data.user_codes)
@@ -415,7 +415,7 @@ def peers(folder: Folder, repeats: int) -> Iterator[Record]:
     starts, items = read_sequences(train.matrix, train.order())
     sequences = [(items[start:stop] + 1).tolist() for start, stop in pairwise(starts)]  # 0 is no item to rusket
     for make in OURS.values():
-        make().fit(train[np.arange(50)])  # compiled before the clock runs
+        make().fit(train[np.arange(50)])  # kernels are compiled before the clock runs
     found: dict[str, list[Record]] = {name: [] for name in (*OURS, *RIVALS)}
     for _ in range(repeats):
         for name, make in OURS.items():
@@ -436,7 +436,7 @@ def _fit_rival(kind: str, options: dict[str, Any], sequences: list[list[int]]) -
 
 
 def _lists_of(model: Any, shape: tuple[int, int]) -> np.ndarray:
-    """The ten best items of each user; what is no item of the catalogue, such as the padding, is left out."""
+    """Returns the ten best items of each user; codes outside the catalogue, such as the padding, are left out."""
     codes = np.full((shape[0], 10), -1, np.int32)
     for user in range(shape[0]):
         listed = model.recommend_items(user, n=12)[0] - 1

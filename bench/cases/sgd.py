@@ -17,7 +17,7 @@ from fastrec.preprocessing import split_last
 Record = dict[str, Any]
 THREADS = 2
 
-# Found on a tenth of Gowalla's training part, hidden at random (docs/explanation/sgd.md).
+# Options found on a tenth of Gowalla's training part, hidden at random (docs/explanation/sgd.md).
 GOWALLA = {
     "bpr": dict(
         loss="bpr", negatives="adaptive", n_negatives=16, iterations=60, learning_rate=0.05, regularization=0.02
@@ -26,7 +26,7 @@ GOWALLA = {
         loss="ccl", iterations=60, learning_rate=0.1, n_negatives=768, negative_weight=150.0, margin=0.8, factors=128
     ),
 }  # fmt: skip
-# Found on a tenth of the first fold's training part.
+# Options found on a tenth of the first fold's training part.
 ML_1M = dict(loss="squared", factors=64, iterations=25, learning_rate=0.02, regularization=0.05)
 ML_100K = {
     False: dict(loss="squared", factors=64, iterations=30, learning_rate=0.02, regularization=0.08),
@@ -35,7 +35,7 @@ ML_100K = {
 
 
 def clock() -> tuple[float, float]:
-    """Wall seconds, and CPU seconds of all threads: on a busy machine only the second says something."""
+    """Returns wall seconds, and CPU seconds of all threads: on a busy machine only the second says something."""
     usage = resource.getrusage(resource.RUSAGE_SELF)
     return time.perf_counter(), usage.ru_utime + usage.ru_stime
 
@@ -46,14 +46,14 @@ def since(start: tuple[float, float]) -> tuple[float, float]:
 
 
 def epoch_cost(model: SGDFactorization, matrix: sp.csr_array) -> tuple[float, float]:
-    """Wall and CPU seconds of an epoch, the first left out."""
+    """Returns wall and CPU seconds of an epoch, the first left out."""
     marks: list[tuple[float, float]] = []
     model.set_params(callback=lambda epoch, elapsed, loss: marks.append(clock())).fit(matrix)
     return tuple((last - first) / (len(marks) - 1) for first, last in zip(marks[0], marks[-1], strict=True))
 
 
 def accuracy(recommend: Callable[[np.ndarray], np.ndarray], test: sp.csr_array, k: int = 20) -> Record:
-    """Recall (hits / |test items|) and NDCG over users with test items."""
+    """Returns recall (hits / |test items|) and NDCG over users with test items."""
     users = np.flatnonzero(np.diff(test.indptr))
     found = recommend(users)
     return {
@@ -70,9 +70,9 @@ def bpr(folder: Folder, repeats: int) -> Iterator[Record]:
     old = sp.csr_matrix(train)
     shared = dict(iterations=60, learning_rate=0.05, random_state=0)
     for factors in (64, 128):
-        uniform = dict(factors=factors, negatives="uniform", n_jobs=THREADS)  # as implicit draws
+        uniform = dict(factors=factors, negatives="uniform", n_jobs=THREADS)  # as implicit draws them
         quick = dict(iterations=6, learning_rate=0.05, random_state=0, **uniform)
-        epoch_cost(SGDFactorization(**quick), train[:500])  # compiles
+        epoch_cost(SGDFactorization(**quick), train[:500])  # kernels are compiled before the clock runs
         for repeat in range(repeats):
             ours = epoch_cost(SGDFactorization(**quick), train)
             peer = BayesianPersonalizedRanking(
@@ -151,7 +151,7 @@ def ratings(folder: Folder, repeats: int) -> Iterator[Record]:
 
 
 def of(users: np.ndarray, items: np.ndarray, values: np.ndarray, mask: np.ndarray) -> sp.csr_array:
-    """The ratings of a mask as a matrix."""
+    """Returns the ratings of a mask as a matrix."""
     shape = (int(users.max()) + 1, int(items.max()) + 1)
     return sp.csr_array((values[mask], (users[mask], items[mask])), shape=shape)
 

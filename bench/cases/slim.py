@@ -1,4 +1,4 @@
-"""SLIM: what its two penalties do, beside EASE, on parts of training data."""
+"""Measures the effect of SLIM's two penalties, beside EASE, on parts of training data."""
 
 import time
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from fastrec.metrics import measure
 
 Record = dict[str, Any]
 PAGE = "explanation/slim.md"
-# The data, the share hidden of it, and penalties (l1, l2); of Gowalla the sparse method.
+# The data, the hidden share of them, and penalties (l1, l2); Gowalla uses the sparse method.
 TRIALS = (
     ("ml-1m", 0.2, ((10, 50), (2, 2), (2, 50), (2, 200), (1, 300)), fr.EASE(500)),
     ("ml-100k", 0.1, ((2, 50), (2, 200), (1, 100)), fr.EASE(200)),

@@ -23,21 +23,21 @@ K = 10
 
 
 def seconds(run: Callable[[], Any]) -> float:
-    """Wall time of one call."""
+    """Returns the wall time of one call."""
     began = time.perf_counter()
     run()
     return time.perf_counter() - began
 
 
 def synthetic(n: int, d: int, seed: int) -> np.ndarray:
-    """Vectors with a falling spectrum and norms that differ as popularity does."""
+    """Returns vectors with a falling spectrum and norms that differ as popularity does."""
     random = np.random.default_rng(seed)
     vectors = random.normal(size=(n, d)) / np.sqrt(np.arange(1, d + 1)) * random.lognormal(0, 0.5, (n, 1))
     return vectors.astype(np.float32)
 
 
 def factors_of(matrix: sp.csr_array, factors: int) -> ImplicitALS:
-    """The model whose factors are searched: iALS with its defaults."""
+    """Returns the model whose factors are searched: iALS with its defaults."""
     return ImplicitALS(factors, random_state=0, n_jobs=THREADS).fit(matrix)
 
 
@@ -133,7 +133,7 @@ def ways(folder: Folder, repeats: int) -> Iterator[Record]:
 
 
 def search_cases(folder: Folder) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
-    """Vectors and queries of the races, each with its name."""
+    """Returns the vectors and queries of the races, each with its name."""
     for n, d, b in ((27_000, 128, 1000), (50_000, 64, 1000), (1_000_000, 64, 256)):
         yield f"{n:,} x {d}".replace(",", " "), synthetic(n, d, 1), synthetic(b, d, 2)
     model = factors_of(folder.matrix("gowalla"), 128)

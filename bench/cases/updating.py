@@ -59,7 +59,7 @@ def users(folder: Folder, repeats: int) -> Iterator[Record]:
 
 
 def with_ids(matrix: sp.csr_array) -> Interactions:
-    """The matrix with strings as ids."""
+    """Returns the matrix with strings as ids."""
     cells = matrix.tocoo()
     n_users, n_items = matrix.shape
     names = {"users": [f"user {n}" for n in range(n_users)], "items": [f"item {n}" for n in range(n_items)]}
@@ -67,7 +67,7 @@ def with_ids(matrix: sp.csr_array) -> Interactions:
 
 
 def timed(work: Callable[[], Any]) -> tuple[float, float]:
-    """Seconds by the clock and of all processors."""
+    """Returns seconds by the clock and of all processors."""
     began, computed = time.perf_counter(), time.process_time()
     work()
     return time.perf_counter() - began, time.process_time() - computed
