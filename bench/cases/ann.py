@@ -252,7 +252,7 @@ def race(
 
 
 def measure(ladders: list[list[Method]], queries: np.ndarray, truth: np.ndarray, repeats: int) -> Iterator[Record]:
-    """Recall and the best speeds of all settings, which take turns; those far from the targets are left out."""
+    """Measures recall and the best speeds of all settings in turns; settings far from the targets are left out."""
     kept: list[tuple[Method, float, int]] = []
     for ladder in ladders:
         for method in ladder:

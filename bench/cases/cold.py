@@ -89,7 +89,7 @@ def only(matrix: sp.csr_array, items: np.ndarray) -> sp.csr_array:
 
 
 def recall_of(scores: np.ndarray, matrix: sp.csr_array, items: np.ndarray) -> float:
-    """Hits among the best 20 of some items, over how many of these a user has: the mean over users that have any."""
+    """Returns the share of a user's items that are hits among the best 20 of some items, the mean over users."""
     truth = check_matrix(matrix[:, items])
     users = np.flatnonzero(np.diff(truth.indptr))
     found, _ = select_topk(np.ascontiguousarray(scores[users], np.float32), K)
