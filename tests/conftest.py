@@ -1,4 +1,4 @@
-"""Hypothesis draws the same examples in each run, so that whether a change passes does not hang on luck.
+"""Sets up Hypothesis, which draws the same examples in each run, so that no change passes or fails by luck.
 
 `pytest --hypothesis-profile explore` looks for new ones.
 """
@@ -13,14 +13,14 @@ from hypothesis import settings
 from tests import s3_server
 from tests.postgresql_server import PostgreSQLServer, find_programs
 
-settings.register_profile("same", derandomize=True, deadline=None)  # a busy machine is no fault
+settings.register_profile("same", derandomize=True, deadline=None)  # a busy machine is no failure
 settings.register_profile("explore", derandomize=False, max_examples=300, deadline=None)
 settings.load_profile("same")
 
 
 @pytest.fixture(scope="session")
 def postgresql():
-    """A PostgreSQL server."""
+    """Starts a PostgreSQL server."""
     pytest.importorskip("psycopg", reason="needs fastrec[postgresql]")
     programs = find_programs()
     if programs is None:
@@ -35,14 +35,14 @@ def postgresql():
 
 @pytest.fixture(scope="session")
 def s3_bucket():
-    """A bucket of an S3-compatible server."""
+    """Makes a bucket of an S3-compatible server."""
     with s3_server.running() as bucket:
         yield bucket
 
 
 @pytest.fixture
 def s3(s3_bucket, monkeypatch):
-    """An address in the bucket that nothing has been put at yet; the environment leads to its server."""
+    """Returns an unused address in the bucket; the environment leads to its server."""
     for name, value in s3_bucket.environment.items():
         monkeypatch.setenv(name, value)
     return s3_bucket.new_address()

@@ -1,4 +1,4 @@
-"""A folder of tables and models, and the command line run in it."""
+"""Provides a folder of tables and models, and runs the command line in it."""
 
 import pytest
 

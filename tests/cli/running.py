@@ -1,4 +1,4 @@
-"""Tables to train on, and the command in a process of its own."""
+"""Provides tables to train on, and runs the command in a process of its own."""
 
 import subprocess
 import sys

@@ -27,7 +27,7 @@ def test_evaluate_lets_a_contest_find_the_model(run):
     code, out, err = run("evaluate", "ratings.csv", "--budget", "1s", "--split", "random", "-m", "ndcg@5")
     assert code == 0, err
     assert "auto" in out
-    assert "judged by random events" in err  # as the split
+    assert "judged by random events" in err  # as the split does
 
 
 def test_evaluate_a_model_on_a_table(run, folder, tmp_path):

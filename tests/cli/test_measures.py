@@ -1,4 +1,4 @@
-"""The options that say what is measured."""
+"""The options that name the metrics."""
 
 import pytest
 import typer

@@ -1,4 +1,4 @@
-"""What options are checked for before anything is computed."""
+"""Options of commands are checked before anything is computed."""
 
 import pytest
 import typer

@@ -1,4 +1,4 @@
-"""How results are written."""
+"""The forms in which commands write results."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""The way in and out: help, exit codes, errors of one line."""
+"""The program as a whole: help, exit codes, errors of one line."""
 
 import contextlib
 import os
@@ -155,7 +155,7 @@ def test_a_reader_that_leaves_early_is_no_error(folder):
     )
     process.stdout.close()
     said = process.stderr.read().splitlines()
-    assert all(re.fullmatch(rb"(loading|recommending).*: \d+ s", line) for line in said)  # of a busy machine
+    assert all(re.fullmatch(rb"(loading|recommending).*: \d+ s", line) for line in said)  # seconds on a busy machine
     process.stderr.close()
     assert process.wait(60) in (0, 1)
 

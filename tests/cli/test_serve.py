@@ -1,4 +1,4 @@
-"""`fastrec serve`: what its options become."""
+"""`fastrec serve`: its options become settings."""
 
 import pytest
 
@@ -48,7 +48,7 @@ def test_several_models_have_shares(started, tmp_path):
     assert cli.main(["serve", *models, "--share", "0.8,0.2", "--share-key", "spring"]) == 0
     assert started[0][0] == Settings(model=models[0], beside=(models[1],), shares=(0.8, 0.2), share_key="spring")
     for share in ("0.8", "1,1", "x"):
-        assert cli.main(["serve", *models, "--share", share]) != 0 or share == "0.8"  # which run_server refuses
+        assert cli.main(["serve", *models, "--share", share]) != 0 or share == "0.8"  # `run_server` refuses it
 
 
 @pytest.mark.parametrize(("source", "code"), [("none.fastrec", 2), ("s3://shop/models", 0)])

@@ -95,9 +95,9 @@ def test_no_progress_in_a_pipe(folder, tmp_path):
     done = in_process_of_its_own("train", folder / "ratings.csv", "-o", tmp_path / "m.fastrec", "-f", 4)
     assert done.returncode == 0
     assert done.stdout == ""
-    told = re.compile(r": \d+ s$")  # that something takes long, on a machine with much to do
+    told = re.compile(r": \d+ s$")  # a message about a long wait, on a busy machine
     lines = [line for line in done.stderr.splitlines() if not told.search(line)]
-    assert lines[0].endswith("ratings.csv")  # what was read, as printed data show it
+    assert lines[0].endswith("ratings.csv")  # the facts that were read, as printed data show them
     assert lines[1].split() == ["users", "40", "(integers)"]
     assert "ImplicitALS(factors=4), 40 users, 20 items" in lines[-1]
 

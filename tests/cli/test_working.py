@@ -1,4 +1,4 @@
-"""What a command says while it works."""
+"""The messages of a command while it works."""
 
 import contextlib
 import io

@@ -45,7 +45,7 @@ def test_answers_are_typed(client):
     rows = client.recommend_batch(BatchRequest(users=["1", "ann/1"], k=2)).results
     assert [(row.user, len(row.items)) for row in rows] == [("1", 2), ("ann/1", 2)]
     assert {seen.item for seen in client.get_history("ann/1", seq=receipt.seq).items} == {"1000", "1001"}
-    assert client.find_users("ann").users in ([], ["ann/1"])  # who is new is found by id from the next model on
+    assert client.find_users("ann").users in ([], ["ann/1"])  # a new user is found by id from the next model on
     assert client.similar_items("1000", 2).item == "1000"
     assert client.find_items("number 3", limit=1).items[0].title == "Film number 3 & <b>more</b>"
     assert client.make_checkpoint().done

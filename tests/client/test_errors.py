@@ -1,4 +1,4 @@
-"""What an error says of itself."""
+"""The attributes and texts of the client's errors."""
 
 import pytest
 

@@ -30,6 +30,6 @@ def vectors(n=200, d=20, seed=0):
 
 
 def sine(X, again):
-    """The share of each vector's square that lies off the way of the other."""
+    """Returns the share of each vector's square that is orthogonal to the other vector."""
     cosines = (X * again).sum(axis=1) / np.linalg.norm(X, axis=1) / np.linalg.norm(again, axis=1)
     return 1 - np.square(cosines.astype(np.float64))

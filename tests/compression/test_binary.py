@@ -19,7 +19,7 @@ def test_fine_codes_hold_what_coarse_ones_leave():
     "fine", [Int4Codec(), Float16Codec(), BinaryCodec(), Int8Codec(), ProductQuantizer(iterations=2)]
 )
 def test_fine_codes_hold_what_is_left_of_other_vectors_too(fine):
-    X, Z = vectors(100, 32), vectors(50, 32, seed=1)  # each of X is its own centroid: nothing is left of it
+    X, Z = vectors(100, 32), vectors(50, 32, seed=1)  # each row of X is its own centroid, so the residual is zero
     codec = ResidualCodec(ProductQuantizer(), fine).fit(X)
     again = codec.inverse_transform(codec.transform(Z))
     assert np.isfinite(again).all()

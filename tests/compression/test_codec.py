@@ -1,4 +1,4 @@
-"""Codecs: scikit-learn's contract, what they lose and promise, and that kernels read what NumPy reads."""
+"""Codecs keep scikit-learn's contract, their stated errors and sizes; kernels read the same vectors as NumPy."""
 
 import numpy as np
 import pytest
@@ -35,7 +35,7 @@ def test_a_row_is_all_there_is_of_a_vector(codec):
     assert rows.dtype == np.uint8
     assert rows.shape == (200, codec.bytes_per_vector_)
     whole = codec.inverse_transform(rows)
-    for row in (0, 7, 199):  # one by one as in a batch, bit for bit
+    for row in (0, 7, 199):  # one row alone has the bits that it has in a batch
         np.testing.assert_array_equal(codec.transform(X[row : row + 1])[0], rows[row])
         np.testing.assert_array_equal(codec.inverse_transform(rows[row : row + 1])[0], whole[row])
     np.testing.assert_array_equal(codec.inverse_transform(rows[[5, 3]]), whole[[5, 3]])
@@ -56,7 +56,7 @@ def test_kernels_decode_as_numpy_does(codec, d, exact, seed, scale):
     assert np.isfinite(codec.inverse_transform(rows)).all()
 
 
-LIMITS = {  # the share of the squares that is lost at most on Gaussian vectors of 64 dimensions, and bytes for each
+LIMITS = {  # the largest lost share of the squares on Gaussian vectors of 64 dimensions, and the bytes of each
     "float16": (1e-7, 128),
     "int8": (1e-4, 68),
     "int4": (0.013, 33),
@@ -87,7 +87,7 @@ def test_errors_and_bounds_of_scores(codec):
     off = Q.astype(np.float64) @ (again - X).T
     bounds = codec.score_bounds(X)
     assert (np.abs(off) <= np.linalg.norm(Q.astype(np.float64), axis=1)[:, None] * bounds * (1 + 1e-9)).all()
-    worst = (X - again)[4]  # where the query points the way of the error, the bound is met
+    worst = (X - again)[4]  # if the query points along the error, the bound is met
     assert abs(worst @ (again[4] - X[4])) == pytest.approx(np.linalg.norm(worst) * bounds[4], rel=1e-6)
     exact = Q.astype(np.float64) @ X.T
     expected = np.sqrt(np.square(off).mean() / np.square(exact).mean())

@@ -27,7 +27,7 @@ def test_codes_of_parts_are_searched_for_the_whole():
             wholes = join_centroids(tried, centroids, 13).astype(np.float64)
             cosines = wholes @ X[row] / np.linalg.norm(wholes, axis=1)
             expected[row, part] = cosines.argmax()
-    assert (codes == expected).mean() > 0.99  # but for ties that rounding decides
+    assert (codes == expected).mean() > 0.99  # except for ties that rounding decides
     nearest, aligned = (join_centroids(found, centroids, 13) for found in (assign(cut, centroids), codes))
     assert (sine(X, aligned) <= sine(X, nearest) + 1e-6).all()
     assert sine(X, aligned).mean() < sine(X, nearest).mean()

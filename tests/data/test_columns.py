@@ -1,4 +1,4 @@
-"""Columns of files and frames as ids, values and times; what cannot be read is named by row and column."""
+"""Columns of files and frames become ids, values and times; an unreadable value is named by row and column."""
 
 import datetime as dt
 
@@ -21,7 +21,7 @@ from tests.data.tables import MIXED, rows, write
     [
         ("1 -2 9223372036854775807", "int"),
         ("0 -9223372036854775808", "int"),
-        ("1 01", "str"),  # two ids: as integers they would be one
+        ("1 01", "str"),  # two different ids, which would be one as integers
         ("1 2.0", "str"),
         ("1 +2", "str"),
         ("-0 1", "str"),
@@ -160,7 +160,7 @@ def test_dates_are_seconds(make):
         ("2020-01-02 04:04:05 +0100", 1_577_934_245_000_000),
         ("2020-01-02 03:04:05 GMT", 1_577_934_245_000_000),
         ("1960-01-01", -315_619_200_000_000),
-        ("20200102", None),  # eight digits are a number
+        ("20200102", None),  # a number of eight digits, not a date
     ],
 )
 def test_iso_strings_are_microseconds(engine, tmp_path, text, expected):

@@ -1,4 +1,4 @@
-"""Kinds of events: weighed, filtered, and never taken for one kind without a word."""
+"""Kinds of events are weighted or filtered; several kinds never count as one without a warning."""
 
 import warnings
 

@@ -143,7 +143,7 @@ METHODS = {
 
 
 def once(make):
-    """The kinds that can be asked for but once are asked for anew."""
+    """Makes the kinds of collections that can be read only once anew."""
     return make([3, 4, 5])
 
 

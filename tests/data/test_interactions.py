@@ -408,7 +408,7 @@ def test_without_times_there_is_no_order():
 
 
 def tied(n_users=60, n=40, each=2):
-    """Histories in which so many events have each time."""
+    """Returns histories in which several events share each time."""
     users, items = np.repeat(np.arange(n_users), n), np.tile(np.arange(n), n_users)
     return Interactions(users, items, times=items // each)
 
@@ -422,7 +422,7 @@ def test_the_share_of_tied_neighbours_is_told():
     assert "ties" not in Interactions([0, 1], [0, 1], times=[5, 5]).describe()
     data = tied()
     assert data[[0, 1]].select(np.arange(0, 80, 2)).tied_share() == 0
-    # Of several events of an item the last one counts.
+    # Of several events of an item, the last one counts.
     assert Interactions([0, 0, 0], [1, 0, 1], times=[5, 5, 9]).tied_share() == 0
     assert Interactions([0, 0, 0], [1, 0, 1], times=[9, 9, 5]).tied_share() == 1
 

@@ -1,4 +1,4 @@
-"""-1 among ratings: warned of where it is likely to be no rating."""
+"""A -1 among ratings is warned of if it is likely to be no rating."""
 
 import warnings
 

@@ -1,4 +1,4 @@
-"""Pseudonyms: no id is in any byte of a model or a journal, and who has the key is answered all the same."""
+"""Pseudonyms: no byte of a model or a journal holds an id, and a caller with the key still gets answers."""
 
 import hashlib
 

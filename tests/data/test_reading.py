@@ -30,7 +30,7 @@ def test_any_delimiter_is_read(engine, tmp_path, delimiter):
     path = write(tmp_path, CSV.replace(",", delimiter))
     assert rows(fr.read_interactions(path, delimiter=delimiter)) == EXPECTED
     if delimiter in ("\t", ";", "|", "::"):
-        assert rows(fr.read_interactions(path)) == EXPECTED  # told by the first line
+        assert rows(fr.read_interactions(path)) == EXPECTED  # the first line tells it
 
 
 @pytest.mark.parametrize(
@@ -271,7 +271,7 @@ def test_frames_of_any_make_are_read(make):
     assert rows(data) == [("b", 3, 1.5, 30), ("a", 1, 2, 10), ("b", 2, 3, 20)]
     assert data.users.ids.tolist() == ["a", "b"]
     assert data.items.kind == "int"
-    assert data.time_unit is None  # 10 to 30 are no dates
+    assert data.time_unit is None  # the numbers 10 to 30 are no dates
 
 
 def test_columns_of_a_frame_may_have_numbers_for_names():

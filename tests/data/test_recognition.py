@@ -65,7 +65,7 @@ NUMBERED = {"user": 0, "item": 1}
     [
         (["1", "2"], True, NUMBERED, True),
         (["user", "item"], False, NUMBERED, False),
-        (["a", "b"], None, {"user": "a", "item": 1}, True),  # who names a column has names
+        (["a", "b"], None, {"user": "a", "item": 1}, True),  # a caller who names a column says that there are names
         (["1", "b", "c"], None, NUMBERED, False),
         (["a", "b", "2020-01-31 10:00"], None, NUMBERED, False),
         (["a", "b", "-1.5e3"], None, NUMBERED, False),

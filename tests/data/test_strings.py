@@ -1,4 +1,4 @@
-"""Strings in a block of bytes: back as they were, checked as Python's own decoder does."""
+"""Strings in a block of bytes come back unchanged, and are checked as Python's own decoder checks them."""
 
 import itertools
 

@@ -21,7 +21,7 @@ SAID = {
     "NUL": "NUL byte",
 }
 ANY_CASE = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-# What has a meaning, often; and a few letters of one to four bytes.
+# Letters with a meaning, often; and a few letters of one to four bytes.
 TEXTS = st.text(st.sampled_from('",;:|\t\r\n\0 ab7é\u2028\x85\xa0🎬'), max_size=30)
 
 

@@ -13,7 +13,7 @@ from fastrec import Vocabulary
 from fastrec.data.vocabulary import CodeVocabulary
 
 INTEGERS = st.lists(st.integers(-(2**63), 2**63 - 1), unique=True, max_size=40)
-# All of Unicode but lone surrogates, which are refused; NULs and empty strings included.
+# All letters of Unicode except lone surrogates, which are refused; NULs and empty strings are included.
 STRINGS = st.lists(st.text(st.characters(exclude_categories=("Cs",))), unique=True, max_size=40)
 
 
@@ -32,7 +32,7 @@ def test_arrays_bring_back_the_same_vocabulary(ids):
     assert again == vocabulary
     assert again.kind == vocabulary.kind
     assert again.ids.tolist() == ids
-    # One by one, before any Python string was made: found by halving, in the bytes themselves.
+    # One id at a time, before any Python string is made, is found by bisection in the bytes.
     for code, id in enumerate(ids):
         lazy = Vocabulary.from_arrays(vocabulary.to_arrays())
         assert lazy.encode([id]).tolist() == [code]
@@ -74,7 +74,7 @@ def test_integers_are_found_in_any_order_spread_and_number(ids, spread):
     asked = [*ids, 7, -(2**63), 2**63 - 1, *(id + 1 for id in ids)]
     expected = [ids.index(id) if id in ids else -1 for id in asked]
     assert vocabulary.encode(asked, unknown="code").tolist() == expected
-    many = vocabulary.encode(asked * 100, unknown="code").tolist()  # enough of them for the table
+    many = vocabulary.encode(asked * 100, unknown="code").tolist()  # enough ids for the table
     assert many == expected * 100
 
 

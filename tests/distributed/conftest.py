@@ -1,4 +1,4 @@
-"""An engine for the tests: Sail, or what FASTREC_ENGINE names: "spark" (local[2]), "connect" (with a server)."""
+"""Starts an engine for the tests: Sail, or the one that FASTREC_ENGINE names ("spark" or "connect")."""
 
 import os
 import sys
@@ -13,7 +13,7 @@ ENGINE = os.environ.get("FASTREC_ENGINE", "sail")
 
 
 def pytest_collection_modifyitems(items):
-    """The sockets that py4j leaves to the garbage collector are no failure of ours."""
+    """Ignores warnings about sockets that py4j leaves to the garbage collector."""
     for item in items:
         if item.path.parent == HERE and ENGINE != "sail":
             item.add_marker(pytest.mark.filterwarnings("ignore::ResourceWarning"))
@@ -57,7 +57,7 @@ def spark():
 
 @pytest.fixture(scope="session")
 def events():
-    """Events of three pieces of users and two of items, some of value 0, some of one pair, few heavy users."""
+    """Returns events of three pieces of users and two of items: some of value 0, some repeated, few heavy users."""
     rng = np.random.default_rng(0)
     n = 9000
     users = np.where(rng.random(n) < 0.1, rng.integers(0, 5, n), rng.integers(0, 2200, n)) * 3 - 60

@@ -1,4 +1,4 @@
-"""A driver of its own process, to be killed: `python -m tests.distributed.driver ENGINE FOLDER EVENTS [KILL]`.
+"""Runs a driver in a process that can be killed: `python -m tests.distributed.driver ENGINE FOLDER EVENTS [KILL]`.
 
 With KILL, it kills an executor with SIGKILL after the first epoch, and goes on. It prints the digest of the factors.
 """

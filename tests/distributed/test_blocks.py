@@ -1,4 +1,4 @@
-"""Blocks: pieces of a matrix, made of its events, and dealt to shards."""
+"""Blocks: pieces of a matrix, made of its events, and distributed to shards."""
 
 import itertools
 
@@ -13,7 +13,7 @@ from fastrec.solvers.als import block_cuts
 
 
 def build(matrix, names=None):
-    """All blocks of a dense matrix, in which -1 is an event of value 0."""
+    """Returns all blocks of a dense matrix, in which -1 is an event of value 0."""
     n = len(matrix)
     rows, columns = np.nonzero(matrix)
     values = np.maximum(matrix[rows, columns], 0)

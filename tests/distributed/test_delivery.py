@@ -1,4 +1,4 @@
-"""Deliveries: what a shard is handed is the same, whether it was read or sent."""
+"""A shard gets the same blocks if they are read from files and if they are sent."""
 
 import numpy as np
 import pyarrow as pa
@@ -13,7 +13,7 @@ from fastrec.matrix.arrays import aligned_zeros
 
 
 def blocks(n):
-    """Blocks of a side of n rows, each row with an entry."""
+    """Returns blocks of a side of n rows, each row with an entry."""
     rows = []
     for piece, first in enumerate(range(0, n, 1024)):
         size = min(1024, n - first)

@@ -1,4 +1,4 @@
-"""What is asked of the engine."""
+"""The operations that are asked of the engine."""
 
 import pyarrow as pa
 import pytest

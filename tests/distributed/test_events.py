@@ -1,4 +1,4 @@
-"""Events on an engine: which columns they are, and what is wrong with them, by the ids of the user and the item."""
+"""Events on an engine: their columns, and errors that name the ids of the user and the item."""
 
 import datetime
 

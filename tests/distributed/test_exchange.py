@@ -1,4 +1,4 @@
-"""Exchanges: which is chosen, and what each of them moves."""
+"""Exchanges: the choice among them, and the vectors that each of them moves."""
 
 import numpy as np
 import pyarrow as pa
@@ -16,7 +16,7 @@ TURN = Turn(np.eye(16, dtype=np.float32), np.ones(16), "float32")
 
 
 def side(n):
-    """The state of n rows, the first number of each of which is its code."""
+    """Returns the state of n rows; the first number of each row is its code."""
     rows = []
     for piece, first in enumerate(range(0, n, 1024)):
         factors = aligned_zeros(min(1024, n - first), 16)

@@ -1,4 +1,4 @@
-"""Faults: an executor, or the driver, is killed in the middle of a run. The factors have the same bits all the same."""
+"""An executor or the driver is killed in the middle of a run, and the factors still have the same bits."""
 
 import os
 import shutil
@@ -27,7 +27,7 @@ def digest(events):
 
 
 def drive(engine, folder, events, *further):
-    """A driver in a process group of its own."""
+    """Starts a driver in a process group of its own."""
     path = folder / "events.parquet"
     pq.write_table(events, path)
     command = [sys.executable, "-m", "tests.distributed.driver", engine, str(folder / "run"), str(path), *further]

@@ -1,4 +1,4 @@
-"""Half an epoch in executors: pieces that start, turn and are solved as those of one machine are, bit for bit."""
+"""Half an epoch in executors starts, sends and solves pieces with the bits of a single machine."""
 
 import numpy as np
 from scipy.sparse import random_array

@@ -1,4 +1,4 @@
-"""The journal of a run: what was written down is read again, and nothing of a run that only began."""
+"""The journal of a run: recorded steps are read again, and a run that has only started leaves nothing."""
 
 import numpy as np
 import pytest

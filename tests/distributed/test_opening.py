@@ -1,4 +1,4 @@
-"""Opening: runs of another job are refused, and exchanges chosen by what executors see and what moves less."""
+"""A run of another job is refused; the exchange is chosen by the executors' access and the bytes moved."""
 
 import numpy as np
 import pyarrow as pa
@@ -20,7 +20,7 @@ def fit(spark, tmp_path, table=TABLE, resume=True, **options):
 
 def test_another_job_is_refused_and_the_difference_named(spark, tmp_path):
     fit(spark, tmp_path)
-    fit(spark, tmp_path, random_state=None)  # any seed: that of the run
+    fit(spark, tmp_path, random_state=None)  # any seed is replaced by that of the run
     with pytest.raises(ValueError, match=r"holds another job: its alpha is 'auto', not 2\.0"):
         fit(spark, tmp_path, alpha=2.0)
     with pytest.raises(ValueError, match="holds another job: its random_state is 0, not 1"):

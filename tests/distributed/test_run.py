@@ -1,4 +1,4 @@
-"""Runs: gone on with after any half epoch, they end with the same bits; and the driver holds no data."""
+"""Runs that continue after any half epoch end with the same bits, and the driver holds no data."""
 
 import pytest
 
@@ -32,7 +32,7 @@ def test_a_run_goes_on_from_its_last_half_epoch(spark, events, whole, tmp_path, 
 
     def stop(journal, line):
         if line.step == step and not written:
-            raise Stopped  # the factors are there, and not written down
+            raise Stopped  # the factors are there, but not recorded
         add(journal, line)
         if line.step == step:
             raise Stopped
@@ -44,7 +44,7 @@ def test_a_run_goes_on_from_its_last_half_epoch(spark, events, whole, tmp_path, 
     write = run.write_frame
     monkeypatch.setattr(run, "write_frame", lambda *given: (started.append(given), write(*given)))
     resumed = model(tmp_path / "run", shards=3, exchange="wanted").fit(frame, **COLUMNS)
-    assert len(started) == 4 - max(0, step - (not written))  # what was done is not done again
+    assert len(started) == 4 - max(0, step - (not written))  # finished steps are not repeated
     assert np.array_equal(resumed.to_model().item_factors_, whole.item_factors_)
 
 

@@ -1,10 +1,10 @@
-"""Whether a page is sound HTML."""
+"""Tells whether a page is sound HTML."""
 
 import html.parser
 
 
 class _Checker(html.parser.HTMLParser):
-    """Every opened element is closed, in order."""
+    """A parser that checks that every opened element is closed, in order."""
 
     VOID = frozenset({"meta", "img", "source", "link", "br"})
 

@@ -1,4 +1,4 @@
-"""Data in two parts."""
+"""Makes data in two parts."""
 
 import numpy as np
 import scipy.sparse as sp

@@ -1,4 +1,4 @@
-"""Audits: private models keep to what they claim, half the noise is caught, and ordinary models leak."""
+"""Audits: private models keep their claims, half the noise is detected, and ordinary models leak."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from fastrec.evaluation.audit import Audit
 from fastrec.models import ImplicitALS, ItemKNN, Popularity, PrivateEASE, PrivatePopularity, SequenceRules
 from fastrec.privacy import Budget, epsilon_of, mu_of, spending
 
-USERS = np.repeat(np.eye(20, dtype=np.float32), 50, axis=0)  # each has one of twenty items
+USERS = np.repeat(np.eye(20, dtype=np.float32), 50, axis=0)  # each user has one of twenty items
 PRIVATE = pytest.mark.parametrize("kind", [PrivatePopularity, PrivateEASE])
 
 

@@ -1,4 +1,4 @@
-"""Whether models differ."""
+"""Tests whether models differ."""
 
 import numpy as np
 import pytest

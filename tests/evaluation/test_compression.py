@@ -1,4 +1,4 @@
-"""The report on compression: its rows are what evaluation and the models themselves say."""
+"""The report on compression: its rows agree with evaluation and with the models themselves."""
 
 import tracemalloc
 

@@ -1,4 +1,4 @@
-"""Pages that need nothing else."""
+"""Pages that need no other files."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""What is measured of the lists of a model."""
+"""The metrics of a model's lists."""
 
 import numpy as np
 import pytest
@@ -99,7 +99,7 @@ def test_sampled_metrics_rank_the_truth_among_as_many_others(parts, model):
     assert any("biased" in note and "4 drawn" in note for note in report.notes)
     again = evaluate(model, test, label, n_sampled=4, batch_size=7)
     np.testing.assert_array_equal(report.per_user(label), again.per_user(label))
-    # With every other item drawn, the candidates are all items, and the bias is gone.
+    # If every other item is drawn, the candidates are all items, and the bias is gone.
     everything = evaluate(model, test, [label, "ndcg@5"], n_sampled=25)
     np.testing.assert_array_equal(everything.per_user(label), everything.per_user("ndcg@5"))
 

@@ -1,4 +1,4 @@
-"""What a page shows of an evaluation."""
+"""The sections of a page about an evaluation."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Who is asked, what is to be found, and what is left out."""
+"""The task of an evaluation: its users, the items to be found, and the items left out."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from fastrec.evaluation import evaluate
 def test_other_vocabularies_are_matched_by_id_and_strangers_counted():
     train = fr.Interactions([0, 0, 1, 2], [0, 1, 0, 2], users=["a", "b", "c"], items=["x", "y", "z"])
     model = fr.Popularity().fit(train)
-    # "b" and "c" in another order; "d" is unknown; "w" is an item that the model has never heard of.
+    # "b" and "c" come in another order; "d" is unknown; the model does not know the item "w".
     test = fr.Interactions([0, 0, 1, 2], [1, 0, 1, 0], users=["c", "b", "d"], items=["w", "x"])
     report = evaluate(model, test, ["recall@3", "hit_rate@3"])
     assert report.users.tolist() == ["c"]  # "b" has "x" in training already

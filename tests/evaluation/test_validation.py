@@ -79,7 +79,7 @@ def test_pipelines_are_validated_with_their_transformers(data):
     train, test = next(fr.InteractionKFold(2).split(data))
     fitted = als().fit(fr.Cap(user=6).fit_transform(fr.LogWeight().fit_transform(train)))
     assert found.reports[0].mean("ndcg@5") == fr.evaluate(fitted, test, "ndcg@5", seen=train).mean("ndcg@5")
-    # Two pipelines at once, one of which needs times: each folds in what its own steps make of the histories.
+    # Two pipelines, one of which needs times, run at once: each folds in histories as its own steps make them.
     decayed = make_pipeline(fr.TimeDecay(half_life=100.0), als())
     over_users = fr.cross_validate({"caps": pipeline, "decays": decayed}, data, fr.UserKFold(2), "ndcg@5")
     alone = fr.cross_validate(decayed, data, fr.UserKFold(2), "ndcg@5")
@@ -119,7 +119,7 @@ def test_scikit_learns_tools_work_on_every_estimator(kind, data):
     model.set_params(**{k: v for k, v in {"factors": 2, "iterations": 1, "random_state": 0}.items() if k in known})
     try:
         scores = cross_val_score(model, data.matrix, cv=2)
-    except TypeError as error:  # some need more than the interactions, and say so
+    except TypeError as error:  # some need more than the interactions, and their errors say so
         pytest.skip(str(error))
     assert scores.shape == (2,)
     assert ((scores >= 0) & (scores <= 1)).all()

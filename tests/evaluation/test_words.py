@@ -1,4 +1,4 @@
-"""How numbers of an evaluation are written."""
+"""Numbers of an evaluation as text."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What is held about one user."""
+"""The export of all data that are held about one user."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Forgetting: the bits of a fit without the users, and no byte of them in any file."""
+"""Forgetting gives the bits of a fit without the users, and no file keeps a byte of them."""
 
 import copy
 
@@ -17,7 +17,7 @@ KINDS = [kind for kind in estimators().values() if kind.__module__.startswith("f
 
 
 def data(kind=str, gone=()):
-    """Forty users; those gone have empty rows."""
+    """Returns the data of forty users; forgotten ones have empty rows."""
     rng = np.random.default_rng(0)
     cells = np.argwhere(rng.random((40, 12)) < 0.4)
     users = (

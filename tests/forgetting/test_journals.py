@@ -1,4 +1,4 @@
-"""Users are taken out of a journal by its address: of a file, or of a database."""
+"""Users are removed from a journal by its address: that of a file, or of a database."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A small cell of samples, with both sides' parameters, for the tests of the kernels of stochastic gradients."""
+"""Makes a small cell of samples, with both sides' parameters, for the kernels of stochastic gradients."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ every_optimizer = pytest.mark.parametrize("optimizer", list(OPTIMIZERS))
 
 
 def cell(seed=0, unit=False):
-    """Samples in runs of users, two starting sides, a pool and its seed."""
+    """Returns samples in runs of users, two starting sides, a pool and its seed."""
     rng = np.random.default_rng(seed)
     chosen = [np.sort(rng.choice(N_ITEMS, n, replace=False)) for n in (5, 1, 9, 3)]
     users = np.repeat(np.array([4, 0, 2, 5], np.int32), [len(items) for items in chosen])
@@ -64,7 +64,7 @@ def static(optimizer):
 
 
 def histories(one_value):
-    """Rows of different lengths, one of them empty; one value for all entries, or one for each."""
+    """Returns rows of different lengths, one of them empty; one value for all entries, or one for each."""
     rng = np.random.default_rng(3)
     indptr = np.concatenate([[0], np.cumsum(LENGTHS)]).astype(np.int64)
     indices = np.concatenate([np.sort(rng.choice(N_ITEMS, n, replace=False)) for n in LENGTHS]).astype(np.int32)

@@ -35,7 +35,7 @@ def test_rows_move_as_under_dense_adam(decay, width):
         dense.values[~begun] = before  # decay begins with a row's first sample
         assert (embedding.heads == -1).all()
     embedding.settle(steps, tables)
-    # The decay of what a row moves while it rests is left out: of the order of (rate · decay) · rate.
+    # The decay of a resting row's moves is left out: it is of the order of (rate · decay) · rate.
     np.testing.assert_allclose(values, dense.values, atol=1e-5 if decay == 0 else 5e-3)
 
 
@@ -54,7 +54,7 @@ def test_weights_move_as_under_adam(pieces):
 
 @kernel()
 def step_all(values, means, squares, slopes, rate, tiny, shrink, width):
-    """Row 0 as a row, row 1 as vectors, row 2 as numbers."""
+    """Moves row 0 as a row, row 1 as vectors, and row 2 as numbers."""
     slope = load_row(slopes, 0, width)
     mean, square = next_mean(load_row(means, 0, width), slope), next_square(load_row(squares, 0, width), slope)
     store_row(means, 0, mean)

@@ -1,4 +1,4 @@
-"""What is written to a table of addresses is what a kernel reads from it, field by field."""
+"""A kernel reads from a table of addresses what was written to it, field by field."""
 
 from typing import NamedTuple, get_type_hints
 
@@ -62,7 +62,7 @@ def test_an_array_of_another_dtype_is_refused():
 
 
 def sample(table, values, path="table"):
-    """A table whose n-th field holds n, and an expression for each field."""
+    """Returns a table whose n-th field holds n, and an expression for each field."""
     fields, expressions = [], []
     for name, hint in get_type_hints(table).items():
         if hasattr(hint, "_fields"):

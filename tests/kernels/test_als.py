@@ -15,7 +15,7 @@ ALPHA, REGULARIZATION = 3.0, 0.02
 
 
 def half_epoch(X, items, solver, exponent=1.0, users=None, dtype="float32"):
-    """One half epoch by the kernels: (users, items, loss), in the basis of the items' Gramian."""
+    """Returns (users, items, loss) after one half epoch by the kernels, in the basis of the items' Gramian."""
     width = items.shape[1]
     padded = -(-width // 16) * 16
     vectors, solutions = aligned_zeros(len(items), padded), aligned_zeros(len(X), padded)

@@ -1,4 +1,4 @@
-"""Rows folded in are within the bounds of their equations, whatever the vectors, histories and options are."""
+"""Rows folded in are within the bounds of their equations, for all vectors, histories and options."""
 
 import numpy as np
 import pytest
@@ -10,12 +10,12 @@ from fastrec.matrix.code_matrix import check_matrix
 from fastrec.solvers.als import Side, eigenbasis, gramian
 from tests.reference.solved_rows import assert_implicit
 
-DRAWN = (Phase.explicit, Phase.generate)  # what is made from a seed cannot be made simpler
+DRAWN = (Phase.explicit, Phase.generate)  # data made from a seed cannot be simplified
 
 
 @st.composite
 def systems(draw):
-    """Vectors in the eigenbasis of their Gramian, histories of any lengths and sizes of values, and options."""
+    """Draws vectors in the eigenbasis of their Gramian, histories of any lengths and sizes of values, and options."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     width = draw(st.sampled_from([1, 2, 3, 16, 20, 64, 128, 130, 200, 512]))
     n = draw(st.sampled_from([width // 2 + 2, width + 5, 4 * width, 3000 if width < 300 else width]))
@@ -64,7 +64,7 @@ def test_implicit_rows_are_solved_within_the_bounds(system):
     st.floats(-9, 0), st.sampled_from([1e-6, 1e-3, 1.0, 1e6]),
 )  # fmt: skip
 def test_right_sides_that_cancel_are_solved_within_the_bounds(seed, width, n, alpha, rest, penalty):
-    # What is left of vectors and their opposites is small beside each; so are its roundings to be.
+    # The sum of vectors and their opposites is small beside each of them; its roundings must be small, too.
     rng = np.random.default_rng(seed)
     vectors = rng.normal(size=(n, width))
     vectors[1::2] = -vectors[: len(vectors[1::2])] * (1 + 10.0**rest * rng.normal(size=(len(vectors[1::2]), 1)))

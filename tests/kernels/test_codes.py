@@ -1,4 +1,4 @@
-"""Rows of bytes read and made: what they stand for, its lengths and products, and the codes of groups and parts."""
+"""Rows of bytes are read and made: their vectors, lengths and products, and the codes of groups and parts."""
 
 import numpy as np
 import pytest
@@ -28,7 +28,7 @@ D = 21
 
 
 def coded_of(codec):
-    """A fitted codec, its rows, the same as kernels read them, and what these make of them."""
+    """Returns a fitted codec, its rows, the same rows as kernels read them, and the vectors that kernels decode."""
     X = vectors(40, D)
     X[3] = 0
     codec = clone(codec).fit(X, exact_columns=1)

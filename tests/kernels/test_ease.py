@@ -57,7 +57,7 @@ def test_weights_fill_both_triangles(seed, n):
 
 
 def sparse_gramian(X, penalty, threshold=0.0):
-    """The kernel's Gramian of the columns of X, in their order."""
+    """Returns the kernel's Gramian of the columns of X, in their order."""
     users = check_matrix(X, negative="accept")
     items, n = transpose(users, 1), X.shape[1]
     diagonal = (X**2).sum(axis=0) + penalty

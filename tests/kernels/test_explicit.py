@@ -20,7 +20,7 @@ def problem(seed, factors):
 
 
 def solve(R, known, others, steps, first, last, start=0.0):
-    """By Cholesky where `steps` is 0; rows outside the range stay NaN."""
+    """Solves by Cholesky if `steps` is 0; rows outside the range stay NaN."""
     counts = known.sum(axis=1)
     indptr, indices = np.concatenate([[0], np.cumsum(counts)]), np.nonzero(known)[1].astype(np.int32)
     weights = counts.astype(float) ** EXPONENT

@@ -1,4 +1,4 @@
-"""Two steps over a graph, one user at a time; the bits of products with all users of the graph."""
+"""Two steps over a graph, one user at a time, have the bits of products with all users of the graph."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Products of dense and of sparse rows with vectors; a row hangs on no other, to the bit."""
+"""Products of dense and of sparse rows with vectors; a row's bits depend on no other row."""
 
 import numpy as np
 import pytest

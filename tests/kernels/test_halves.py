@@ -1,4 +1,4 @@
-"""float16 and float32 turned into each other by integers, and numbers rounded by them, to the bit."""
+"""float16 and float32 are converted by integers, and numbers rounded by them, to the bit."""
 
 import numpy as np
 from hypothesis import given, settings
@@ -13,7 +13,7 @@ from fastrec.kernels.simd import Vector
 
 
 def by_integers(define, source, result):
-    """An intrinsic of sixteen lanes made of a function that builds LLVM's code."""
+    """Makes an intrinsic of sixteen lanes from a function that builds LLVM's code."""
 
     @intrinsic
     def convert(context, value):

@@ -1,4 +1,4 @@
-"""Pairs of items in windows: each in its cell, and near ones more often where windows have drawn widths."""
+"""Pairs of items in windows: each is in its cell, and near pairs are more frequent if widths are drawn."""
 
 import numpy as np
 import pytest

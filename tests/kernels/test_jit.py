@@ -33,7 +33,7 @@ def test_what_old_versions_compiled_is_dropped(tmp_path, monkeypatch):
     assert (recent / "kernel.nbc").exists()
     assert (foreign / "kernel.nbc").exists()
     os.utime(recent, (long_ago, long_ago))
-    find(ROWS)  # a folder that is there already: nothing is looked for
+    find(ROWS)  # the folder is there already: no other one is looked for
     assert recent.exists()
 
 
@@ -57,7 +57,7 @@ def test_a_change_in_a_sub_folder_is_a_change(sources, tmp_path):
     found = {sources({"one/a.py": "1"})("tests.all"), sources({"one/a.py": "2"})("tests.all")}
     found.add(sources({"other/a.py": "1"})("tests.all"))
     shutil.rmtree(tmp_path / "one")
-    found.add(sources({})("tests.all"))  # a source that stood in one folder stands in another
+    found.add(sources({})("tests.all"))  # a source is moved from one folder to another
     assert len(found) == 4
 
 
@@ -204,7 +204,7 @@ def test_the_users_cache_comes_before_what_lies_beside_the_package(tmp_path, mon
 
 @pytest.mark.parametrize("given", [None, "", "relative"])
 def test_without_a_home_nothing_is_kept_in_the_folder_at_hand(given, monkeypatch):
-    monkeypatch.setattr(os.path, "expanduser", lambda path: path)  # as where neither HOME nor the system knows one
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)  # neither HOME nor the system knows a home
     for name in ("XDG_CACHE_HOME", "LOCALAPPDATA"):
         monkeypatch.delenv(name, raising=False)
         if given is not None:
@@ -237,7 +237,7 @@ def test_a_user_without_home_and_entry_is_served(tmp_path):
     kept = {name: value for name, value in os.environ.items() if name in ("PATH", "NUMBA_CACHE_DIR", "PYTHONPATH")}
     path = os.pathsep.join([str(Path(fastrec.__file__).parents[1]), kept.get("PYTHONPATH", "")]).strip(os.pathsep)
     command = [sys.executable, "-W", "error::RuntimeWarning", "-c", NOBODY + IN_NOBODYS_NAME]
-    compiled = str(_jit._bases()[0])  # what was compiled already is not compiled here again
+    compiled = str(_jit._bases()[0])  # the folder holds these kernels already: they are not compiled here again
     environment = {"NUMBA_CACHE_DIR": compiled, **kept, "PYTHONPATH": path}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 0, done.stderr

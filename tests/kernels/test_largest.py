@@ -1,4 +1,4 @@
-"""The largest of some numbers: all of them, and about as many as are wanted."""
+"""The largest of some numbers: exactly k of them, or about as many as are wanted."""
 
 import numpy as np
 from hypothesis import given, settings
@@ -24,7 +24,7 @@ def test_the_largest_are_chosen(seed, n, k, levels):
     choose(values, places, k, np.empty(len(values) + 16, np.float32), np.empty(len(values) + 16, np.int32))
     assert len(set(places)) == k
     assert (np.diff(places) > 0).all()
-    # Of equal ones any may be chosen, but none that is below one left out.
+    # Of equal numbers any may be chosen, but no chosen number is below one that is left out.
     np.testing.assert_array_equal(np.sort(values[places]), np.sort(values[:n])[n - k :])
 
 

@@ -1,4 +1,4 @@
-"""The kernels of lists: what is packed, which lists are chosen, and where vectors belong, against plain NumPy."""
+"""The kernels of lists against plain NumPy: packed vectors, chosen lists, and the lists of vectors."""
 
 import numpy as np
 import pytest

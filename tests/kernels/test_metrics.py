@@ -14,7 +14,7 @@ from tests.metrics.cases import cases, reference
 
 
 def tally_of(ranking, truth, cutoffs, start, stop):
-    """The pass over rows `start` to `stop`; the columns of others stay NaN, and the room is as it was."""
+    """Runs the pass over rows `start` to `stop`; other columns stay NaN, and the work arrays are as before."""
     n, n_items = truth.shape
     relevant = sp.csr_array(np.maximum(truth, 0))
     relevant.eliminate_zeros()

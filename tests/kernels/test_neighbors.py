@@ -28,7 +28,7 @@ seeds = st.integers(0, 2**32 - 1)
 
 
 def kernel_neighbors(A, B, weights, scale, k, alone=False, bits=None, support=1):
-    """Codes and scores, of shape (rows, k), as the kernel gives them."""
+    """Returns codes and scores of the kernel, of shape (rows, k)."""
     n_rows, width = len(A), len(scale.right)
     codes, scores = np.empty((n_rows, k), np.int32), np.empty((n_rows, k), np.float32)
     sums, counts = np.zeros((1 if bits is None else BITS_ROWS, width), np.float32), np.zeros(width, np.int32)
@@ -60,7 +60,7 @@ def test_neighbors_are_the_best_of_all_columns(seed, n_rows, n_columns, k, less,
     B = random_matrix(rng, features, n_columns, rng.choice([0.05, 0.3, 1.0]), rng.choice([1, 4]))
     weights = rng.integers(1, 4, features).astype(np.float32)
     left, right, base = rng.random(n_rows) + 0.5, rng.random(n_columns) + 0.5, rng.random(n_rows) * 3
-    base += 2000 * less  # what is left of the divisor stays above 0
+    base += 2000 * less  # the rest of the divisor stays above 0
     products = (A * weights) @ B
     expected = products / (np.outer(left, right) + base[:, None] - less * products)
     alone = n_rows == n_columns

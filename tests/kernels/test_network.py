@@ -23,7 +23,7 @@ def problem(architecture, normalization, seed=0, n=37):
 
 
 def learn(layout, own, users, items, codes, targets, weights, loss, block=BLOCK, dropout=0.0):
-    """Loss and derivatives by the kernels, without padding: (loss, by parameters, by users, by items)."""
+    """Returns the kernels' loss and derivatives without padding: (loss, by parameters, by users, by items)."""
     n, width = len(targets), layout.product + layout.tower
     net = layout.network(layout.pad(own), loss, dropout)
     slopes, moments = np.empty(layout.size, "f4"), np.empty(layout.size, "f4")

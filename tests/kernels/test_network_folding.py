@@ -1,4 +1,4 @@
-"""Users folded into a network against dense Adam on slopes that are measured."""
+"""Users folded into a network, against dense Adam on slopes found by differences."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ def sample(loss, low, high, indices, values, negatives, n_items, seed, codes, ta
 
 
 def samples_of(row, loss, negatives):
-    """Codes, targets and weights of a row's entries and what is drawn beside them."""
+    """Returns codes, targets and weights of a row's entries and of the items drawn beside them."""
     low, high = HISTORIES.indptr[row : row + 2]
     room = [np.empty((high - low) * (1 + negatives), kind) for kind in ("i4", "f4", "f4")]
     n, total = sample(LOSSES[loss], low, high, HISTORIES.indices, HISTORIES.data, negatives, N_ITEMS, SEEDS[row], *room)

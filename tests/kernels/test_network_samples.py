@@ -1,4 +1,4 @@
-"""What the network learns from: entries, and items outside their rows."""
+"""The samples of the network: entries, and items outside their rows."""
 
 import numpy as np
 from hypothesis import given, settings
@@ -29,5 +29,5 @@ def test_samples_are_entries_and_items_outside_their_rows(seed, negatives, densi
     np.testing.assert_array_equal(weights[positive], dense[users[positive], items[positive]])
     drawn = ~positive & (weights > 0)
     assert (dense[users[drawn], items[drawn]] == 0).all()
-    gave_up = weights == 0  # where nearly all items are in the row
+    gave_up = weights == 0  # nearly all items are in the row
     assert all((dense[user] > 0).sum() > 6 for user in users[gave_up])

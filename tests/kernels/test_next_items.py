@@ -1,4 +1,4 @@
-"""What goes through the network together; what is learned is tested by whole steps (test_attention_training)."""
+"""Sequences that go through the network together; whole steps are tested in test_attention_training."""
 
 import numpy as np
 

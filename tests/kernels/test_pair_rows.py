@@ -1,4 +1,4 @@
-"""Sums over pairs changed in place, against those of all sequences summed up anew."""
+"""Sums over pairs changed in place, against sums that are computed anew from all sequences."""
 
 import numpy as np
 from hypothesis import given, settings

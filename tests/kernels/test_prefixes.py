@@ -1,4 +1,4 @@
-"""Sums over prefixes of any items, against prefixes that are made."""
+"""Sums over prefixes, against prefixes that are listed."""
 
 import numpy as np
 from hypothesis import given, settings

@@ -36,7 +36,7 @@ def test_ways_to_multiply_bytes_agree(name):
 
 
 def test_neon_is_its_own_instruction():
-    """LLVM reads its text where it has a parser for ARM's: on ARM, and by `make test-arm`."""
+    """LLVM reads the instruction's text if it has a parser for ARM: on ARM, and by `make test-arm`."""
     vector = ir.VectorType(ir.IntType(32), 16)
     module = ir.Module()
     function = ir.Function(module, ir.FunctionType(vector, [vector] * 3), "f")

@@ -1,4 +1,4 @@
-"""Random numbers by counting: known values, evenness, and no two streams alike."""
+"""Random numbers by counting: known values, equal frequencies, and different streams."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""The scan: its bounds hold, it skips what it may, and what it keeps holds the answer."""
+"""The scan: its bounds hold, it skips only what it may, and the vectors that it keeps include the answer."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ NAMES = {INNER_PRODUCT: "ip", COSINE: "cosine", SQUARED_DISTANCE: "l2"}
 
 
 def scan(vectors, queries, k, room, storage, metric=INNER_PRODUCT):
-    """The Space of a search, as it is left, and the codes that were found."""
+    """Returns the Space after a search, and the codes that were found."""
     vectors, queries = readonly(vectors.astype(np.float32)), readonly(queries.astype(np.float32))
     norms = np.linalg.norm(vectors.astype(np.float64), axis=1)
     packed = pack_vectors(vectors, norms, metric, storage)
@@ -53,13 +53,13 @@ def test_upper_bounds_are_above_the_true_scores(storage, metric):
             truth = truth / np.linalg.norm(vectors[codes], axis=1)
         excess = bounds * unit_of(packed, query, metric) - truth
         excess /= np.linalg.norm(query) * (1 if metric == COSINE else np.linalg.norm(vectors, axis=1).max())
-        # The unit of a rotated query is known to a few roundings only.
+        # The unit of a rotated query is known up to a few roundings.
         assert excess.min() >= (-1e-12 if storage == "float32" else -1e-6)
         assert excess.max() < (1e-3 if storage == "float32" else 0.2)
 
 
 def what_rounding_took(vectors, packed):
-    """Rotated vectors in the order of the panels: what their bytes say of each, and what these leave out."""
+    """Returns rotated vectors in the order of the panels: their bytes' values, and the rounding errors."""
     d, rows = vectors.shape[1], packed.panels.order >= 0
     quads = packed.panels.panels
     levels = quads.view(np.uint8).reshape(*quads.shape, 4).swapaxes(1, 2).reshape(len(rows), -1)[:, : max(d, 16)]
@@ -81,8 +81,8 @@ def test_what_rounding_takes_from_a_vector_is_known_and_not_overstated(d):
 
 @pytest.mark.parametrize("d", [16, 40, 300])
 def test_bounds_hold_for_queries_that_ask_for_what_rounding_took(d):
-    # The query lies along a vector's rounding error, and its own numbers are whole levels: nothing else is at work, so
-    # that the bound must give the whole error, and gives hardly more.
+    # The query lies along a vector's rounding error, and its own numbers are whole levels. No other error exists, so
+    # the bound must give the whole error, and hardly more.
     vectors = vectors_of(120, d, 9).astype(np.float32)
     packed = pack_vectors(vectors, np.linalg.norm(vectors.astype(np.float64), axis=1), INNER_PRODUCT, "int8")
     _, took = what_rounding_took(vectors, packed)
@@ -129,10 +129,10 @@ def test_bounds_hold_for_vectors_that_ask_for_what_rounding_took_from_a_query(d,
 
 @pytest.mark.parametrize("storage", ["float32", "int8"])
 def test_a_vector_that_just_reaches_the_limit_is_looked_at(storage):
-    # Long vectors that score little, and behind them, at the begin of a chunk, a short one along the query.
+    # Long vectors with low scores, and after them, at the start of a chunk, a short vector along the query.
     query, long = np.eye(1, 32), vectors_of(1024, 32, 12, spread=0)
     long *= 4 / np.linalg.norm(long, axis=1)[:, None]
-    long = long[np.argsort(-(long @ query[0]))] * np.linspace(1.01, 1, 1024)[:, None]  # the best is met first
+    long = long[np.argsort(-(long @ query[0]))] * np.linspace(1.01, 1, 1024)[:, None]  # the best vector is met first
     best = (long @ query[0]).max()
     for above in (1 + 1e-5, 1 + 1e-4):
         vectors = np.concatenate([long, best * above * query, 0.1 * long[:100]])
@@ -141,7 +141,7 @@ def test_a_vector_that_just_reaches_the_limit_is_looked_at(storage):
 
 
 def unit_of(packed, query, metric):
-    """What one unit of a query's sums is in the unit of its products."""
+    """Returns a query's unit in terms of its products."""
     scale, norm = packed.form.scale, np.linalg.norm(query)
     stretch = scale if metric == SQUARED_DISTANCE else 1.0
     whole = np.hypot(norm * stretch, 1.0) if metric == SQUARED_DISTANCE else norm

@@ -1,4 +1,4 @@
-"""Scans of rows of bytes: whatever way they go, what they keep has the best of what the codes stand for."""
+"""Scans of rows of bytes: each of them keeps the best of the vectors that the codes stand for."""
 
 import numpy as np
 import pytest
@@ -23,7 +23,7 @@ from fastrec.retrieval.filters import candidate_lists, read_filters
 from tests.compression.codecs import vectors
 
 N, D, B, K = 900, 37, 20, 6
-CHUNK = 100  # vectors at a time: the last ones are not as many
+CHUNK = 100  # vectors at a time: the last chunk has fewer
 NO_NORMS = readonly(np.zeros(0))
 
 
@@ -59,7 +59,7 @@ class Scanned:
         return self.rank(*candidate_lists(self.filters, slice(0, B)), False)
 
     def check(self):
-        """What is kept is open, and the best of it are the best of all."""
+        """Checks that the kept codes are allowed, and that their best are the best of all."""
         kept = self.kept
         assert (kept.counts != TOO_MANY).all()
         assert (kept.counts < N // 2).all(), "a scan that keeps most has skipped nothing"

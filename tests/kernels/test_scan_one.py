@@ -16,7 +16,7 @@ SEARCHES = {"float32": search_one_by_floats, "int8": search_one_by_bytes}
 
 
 def prepare(vectors, storage, k, room):
-    """The table of a search, all that it points to, and how products are added."""
+    """Returns the table of a search, all that it points to, and the way to add products."""
     norms = readonly(np.linalg.norm(vectors.astype(np.float64), axis=1))
     packed = pack_vectors(vectors, norms, INNER_PRODUCT, storage)
     space = make_space(packed, vectors.shape[1], 1, k, room)

@@ -1,4 +1,4 @@
-"""Where items stand in sequences, and what follows them, against plain Python."""
+"""The places of items in sequences, and the items that follow them, against plain Python."""
 
 import numpy as np
 import pytest
@@ -59,7 +59,7 @@ def test_pairs_are_summed_as_by_the_twin_and_room_is_left_as_it_was(n_items, lis
 
 
 def pairs_of(dense):
-    """The entries of a matrix that are not 0."""
+    """Returns the entries of a matrix that are not 0."""
     indptr = np.concatenate([[0], np.cumsum((dense != 0).sum(axis=1))])
     return Pairs(indptr, np.nonzero(dense)[1].astype(np.int32), dense[dense != 0])
 

@@ -1,4 +1,4 @@
-"""Samples dealt to the cells of a step."""
+"""Samples are distributed to the cells of a step."""
 
 import numpy as np
 from hypothesis import given, settings

@@ -14,7 +14,7 @@ PASSES = {"passes": 5, "rate": RATE, "decay": DECAY}
 
 
 def assert_folded(kernel, twin, entries, drawing, has_priors, **options):
-    """Rows of all users, and one's when it is folded in alone, to the bit."""
+    """Checks the rows of all users, and one row that is folded in alone, to the bit."""
     _, _, _, (_, rows), (_, biases), pool = cell()
     priors = np.random.default_rng(4).normal(0, 0.3, (len(LENGTHS), WIDTH)).astype(np.float32) * has_priors
     out = [np.full(len(LENGTHS) * WIDTH, np.nan, np.float32) for _ in range(2)]

@@ -59,7 +59,7 @@ def test_histories_are_folded_in_as_by_their_twin(softmax, one_value):
     for user, length in enumerate(LENGTHS):
         part = slice(entries.indptr[user], entries.indptr[user + 1])
         if length == 0:
-            assert np.isnan(whole[user]).all()  # a row of nobody is left as it is
+            assert np.isnan(whole[user]).all()  # a row without a user stays unchanged
             continue
         expected = plain.fold_lists(
             entries.indices[part], values[part], pool, rows.astype(float), passes=6, rate=rate, **options

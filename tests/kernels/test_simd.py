@@ -1,4 +1,4 @@
-"""Vectors in registers: what is loaded, widened and rounded."""
+"""Vectors in registers: loading, widening and rounding."""
 
 import numpy as np
 import pytest

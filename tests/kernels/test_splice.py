@@ -1,4 +1,4 @@
-"""Rows exchanged or merged, a piece at a time, against dictionaries of columns."""
+"""Rows are replaced or merged, a piece at a time, against dictionaries of columns."""
 
 from itertools import pairwise
 

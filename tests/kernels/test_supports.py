@@ -1,4 +1,4 @@
-"""Supports chosen and small systems solved, beside NumPy."""
+"""Supports are chosen and small systems solved, beside NumPy."""
 
 import numpy as np
 from hypothesis import given, settings
@@ -18,7 +18,7 @@ seeds = st.integers(0, 2**32 - 1)
 def test_the_best_of_each_column_are_chosen_and_of_equal_ones_the_first(seed, n, k):
     rng = np.random.default_rng(seed)
     values = rng.integers(0, 4, (n, n)).astype(np.float32)
-    values[0, :2] = 0.5, 7  # not all are equal
+    values[0, :2] = 0.5, 7  # the numbers are not all equal
     strengths = rng.integers(1, 4, n).astype(np.float32)
     supports, rights = np.full((n, k + 1), 9, np.int32), np.full((n, k + 1), np.nan, np.float32)
     columns = rows_of(check_matrix(values.T))

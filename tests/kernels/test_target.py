@@ -1,4 +1,4 @@
-"""No kernel emits what the processor does not have: each intrinsic is built for processors that have nothing."""
+"""No kernel emits an instruction that the processor lacks: each intrinsic is built for minimal processors."""
 
 import importlib
 import os
@@ -87,7 +87,7 @@ CALLS = {
 
 
 def find_intrinsics():
-    """All intrinsics of all kernels, by the module that defines them."""
+    """Returns all intrinsics of all kernels, by the module that defines them."""
     found = {}
     for module in pkgutil.iter_modules(fastrec.kernels.__path__):
         for name, thing in vars(importlib.import_module(f"fastrec.kernels.{module.name}")).items():
@@ -105,7 +105,7 @@ def test_all_intrinsics_are_tried():
 
 
 def build(name, arguments, triple):
-    """A module of LLVM with one function that is the intrinsic."""
+    """Builds a module of LLVM with one function that is the intrinsic."""
     signature, define = INTRINSICS[name]._defn(None, *arguments)
     context = cpu_target.target_context
     context.refresh()
@@ -139,7 +139,7 @@ def test_a_processor_that_has_nothing_runs_it(name, triple, monkeypatch):
 
 
 def test_what_is_asked_for_is_what_is_emitted():
-    """Names of instructions of one architecture, and the type of float16, stand where they are asked for."""
+    """Instructions of one architecture, and the type of float16, occur if their feature is asked for."""
     for module in pkgutil.iter_modules(fastrec.kernels.__path__):
         source = importlib.import_module(f"fastrec.kernels.{module.name}").__file__
         with open(source, encoding="utf-8") as file:
@@ -179,7 +179,7 @@ def test_a_way_that_the_processor_lacks_is_refused(monkeypatch):
 )
 def test_arm_is_asked_for_its_dot_product(triple, system, answer, stated, expected, monkeypatch):
     class System:
-        """The libraries of Linux, macOS and Windows, which say what `answer` is; None: macOS knows no such feature."""
+        """The libraries of Linux, macOS and Windows, which return `answer`; None: macOS does not know the feature."""
 
         def getauxval(number):
             return answer if number == 16 else 0

@@ -1,4 +1,4 @@
-"""Text taken apart against plain Python: records and columns, and what fields of columns are."""
+"""Text is parsed as plain Python does it: records and columns, and the values of fields."""
 
 import re
 from itertools import pairwise
@@ -29,7 +29,7 @@ def bytes_of(text):
 
 
 def column_of(fields):
-    """The bytes of fields, one after the other, and where each begins."""
+    """Returns the bytes of fields, one after the other, and the start of each."""
     parts = [field.encode() for field in fields]
     return np.frombuffer(b"".join(parts), np.uint8).copy(), np.cumsum([0, *map(len, parts)])
 

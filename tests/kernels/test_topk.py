@@ -25,7 +25,7 @@ EVERYTHING = -1
 
 
 def filter_of(closed, mask=None):
-    """Codes that are left out for each query, and for all."""
+    """Returns a filter that leaves out codes for each query, and for all."""
     starts = np.concatenate([[0], np.cumsum(closed.sum(axis=1))])
     shut = np.zeros(0, np.uint8) if mask is None else mask.astype(np.uint8)
     return Filter(shut, starts, np.nonzero(closed)[1].astype(np.int32))
@@ -38,7 +38,7 @@ def norms_of(rows):
 
 
 def lists_of(listed):
-    """What queries may choose from; None: everything."""
+    """Returns the candidates of queries; None: all codes."""
     counts = np.array([EVERYTHING if some is None else len(some) for some in listed])
     codes = np.concatenate([np.zeros(0, np.int32), *(some for some in listed if some is not None)]).astype(np.int32)
     return np.concatenate([[0], np.cumsum(np.maximum(counts, 0))[:-1]]), counts, codes
@@ -86,7 +86,7 @@ def test_rows_of_scores_are_selected_as_by_the_twin(seed, n, b, k, levels):
     np.testing.assert_array_equal(codes, expected[0])
     np.testing.assert_array_equal(scores, expected[1])
     some = allowed_by(listed, n)
-    for row in range(b):  # the same one by one
+    for row in range(b):  # one query at a time gives the same
         shut = np.flatnonzero(closed[row]).astype(np.int32)
         mask = some[row].astype(np.uint8) if listed[row] is not None else np.empty(0, np.uint8)
         select_row(values[row], mask, np.array([0, len(shut)]), shut, codes[row], scores[row])
@@ -97,7 +97,7 @@ def test_rows_of_scores_are_selected_as_by_the_twin(seed, n, b, k, levels):
 @pytest.mark.parametrize("d", [1, 15, 16, 17, 100])
 def test_pairs_are_scored_as_rankings_score_them(d):
     left, right = np.random.default_rng(d).normal(size=(2, 9, d)).astype(np.float32)
-    right[0] = left[0] * np.float32(1e30)  # what float32 does not hold is its largest
+    right[0] = left[0] * np.float32(1e30)  # a score that float32 cannot hold becomes its largest number
     left[0] *= np.float32(1e30)
     scores = np.empty(9, np.float32)
     score_rows(left, right, scores)

@@ -1,4 +1,4 @@
-"""What blocks are made of; whole passes are checked by steps and vectors (test_attention_training, _encoding)."""
+"""The parts of blocks; test_attention_training and test_attention_encoding check whole passes."""
 
 import numpy as np
 import pytest

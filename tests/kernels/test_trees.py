@@ -1,4 +1,4 @@
-"""Sums over trees beside one node at a time."""
+"""Sums over trees, against a walk from node to node."""
 
 import numpy as np
 from hypothesis import given, settings
@@ -11,7 +11,7 @@ from tests.reference import trees as reference
 
 
 def random_trees(rng, n_trees, n_features, splits):
-    """Trees of random splits: each of them parts a leaf that was there."""
+    """Returns trees of random splits, each of which divides a leaf."""
     starts, depths, nodes = [], [], []
     for _ in range(n_trees):
         start = len(nodes)

@@ -1,4 +1,4 @@
-"""Arrays as kernels take them: codes within bounds, numbers that stay what they are, aligned and read-only memory."""
+"""Arrays as kernels take them: codes within bounds, exact numbers, aligned and read-only memory."""
 
 import numpy as np
 import pytest

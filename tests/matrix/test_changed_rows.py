@@ -1,4 +1,4 @@
-"""Rows that have taken the place of others, and the whole that they make."""
+"""Rows that replace others, and the whole matrix that they give."""
 
 import numpy as np
 import pytest

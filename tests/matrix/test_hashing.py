@@ -1,4 +1,4 @@
-"""Keys of rows and entries: those of plain integers, in any order of rows, and of what they are to hang on alone."""
+"""Keys of rows and entries: those of plain integers, in any order of rows, from their own content alone."""
 
 import numpy as np
 from hypothesis import given
@@ -12,7 +12,7 @@ WORD = 2**64
 
 
 def mix(key):
-    """SplitMix64's finalizer in integers without end."""
+    """Computes SplitMix64's finalizer with integers of any size."""
     key = (key + 0x9E3779B97F4A7C15) % WORD
     key = (key ^ (key >> 30)) * 0xBF58476D1CE4E5B9 % WORD
     key = (key ^ (key >> 27)) * 0x94D049BB133111EB % WORD

@@ -1,4 +1,4 @@
-"""Rows found again by what is in them."""
+"""Rows are found again by their content."""
 
 import numpy as np
 import pytest
@@ -25,7 +25,7 @@ def test_nothing_is_found_among_no_rows():
 
 @pytest.mark.parametrize("other", [[[0, 1, 0]], [[2, 0, 0]]])
 def test_rows_of_one_key_are_compared(monkeypatch, other):
-    """Of two rows that differ in items or in values, and have the same key, none is the other."""
+    """Two rows with the same key that differ in items or values are not taken for each other."""
     monkeypatch.setattr(known_rows, "hash_rows_and_values", lambda matrix: np.zeros(matrix.shape[0], np.uint64))
     rows = KnownRows(check_matrix([[1, 0, 0]]))
     assert rows.find(check_matrix([[1, 0, 0]])).tolist() == [0]

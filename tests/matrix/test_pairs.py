@@ -1,4 +1,4 @@
-"""Events sorted into cells, and those of one cell merged, as plain Python does it."""
+"""Events are sorted into cells, and those of one cell merged, as plain Python does it."""
 
 import numpy as np
 import pytest

@@ -85,7 +85,7 @@ def test_what_is_hidden_hangs_on_the_row_alone():
     _, hidden = hide_part(check_matrix(X))
     order = np.random.default_rng(1).permutation(50)
     np.testing.assert_array_equal(hide_part(check_matrix(X[order]))[1].toarray(), hidden.toarray()[order])
-    # Not the same few items in all rows.
+    # The hidden items are not the same few in all rows.
     assert (hidden.toarray() > 0).any(axis=0).sum() > 30
 
 
@@ -117,7 +117,7 @@ def test_sound_structure_passes():
 
 @pytest.mark.parametrize("length", [2, 7, 50, 100, 200, 300])
 def test_what_is_hidden_of_a_row_is_its_share_in_whole_numbers(length):
-    """Of 100 entries .29 are 29, though the product in binary is a little less."""
+    """Of 100 entries .29 are 29, although the product in binary is a little less."""
     row = sp.csr_array(np.ones((1, length), np.float32))
     for hundredths in range(1, 51):
         left, hidden = hide_part(check_matrix(row), hundredths / 100)

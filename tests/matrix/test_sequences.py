@@ -22,7 +22,7 @@ lists = st.lists(st.lists(st.integers(0, N_ITEMS - 1), unique=True, max_size=N_I
 
 
 def matrix_of(rows):
-    """Lists of different items, the oldest first, as a matrix and its order."""
+    """Returns lists of different items, the oldest first, as a matrix and its order."""
     starts = np.concatenate([[0], np.cumsum([len(row) for row in rows])]).astype(np.int64)
     codes = np.array([code for row in rows for code in sorted(row)], np.int32)
     order = np.array([row.index(code) for row in rows for code in sorted(row)], np.int32)

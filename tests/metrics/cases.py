@@ -1,4 +1,4 @@
-"""Rankings and truths to try, and the plain definitions."""
+"""Provides rankings and truths to try, and the plain definitions."""
 
 import importlib.util
 from pathlib import Path
@@ -24,7 +24,7 @@ NAMES = [function.__name__ for function in reference.PER_USER]
 
 @st.composite
 def cases(draw):
-    """Rankings (short, empty, longer than the catalogue is relevant), truths with empty, negative and zero entries."""
+    """Draws rankings (short, empty or with many relevant items), truths with empty, negative and zero entries."""
     n_users, n_items = draw(st.integers(1, 5)), draw(st.integers(1, 9))
     width = draw(st.integers(1, 12))
     rows = []

@@ -1,4 +1,4 @@
-"""How much of the catalogue lists hold."""
+"""The share of the catalogue that lists cover."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""What is handed in."""
+"""The arguments of metrics."""
 
 import numpy as np
 import pytest

@@ -48,7 +48,7 @@ def test_an_empty_truth_is_nan_in_every_metric():
 
 
 def test_a_short_list_is_no_shortcut():
-    # implicit's precision@60 reaches 2.33 on 40 items, since it divides by something else than k.
+    # implicit's precision@60 reaches 2.33 on 40 items, since its divisor is not k.
     truth = np.ones((1, 40))
     assert metrics.precision(np.arange(40)[None, :], truth, 60)[0] == pytest.approx(40 / 60)
     assert metrics.precision([[0, -1, -1, -1]], truth, 4)[0] == 0.25

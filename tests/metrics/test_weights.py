@@ -1,4 +1,4 @@
-"""Means of what listed items weigh."""
+"""Means of the weights of listed items."""
 
 import numpy as np
 import pytest

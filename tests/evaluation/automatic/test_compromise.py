@@ -1,4 +1,4 @@
-"""One model for what users do next and for what else they like."""
+"""One model is chosen for both the next items and other items that users like."""
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from fastrec.evaluation.automatic.winner import find_winner
 
 
 def run_contests(data, names):
-    """The contests for last and for random events, each with one family at its defaults."""
+    """Runs the contests for last and for random events, each with one family at its defaults."""
     contests = []
     for part, name in names.items():
         families = [one for one in families_for(Shape(*data.shape, data.n_interactions, True)) if one.name == name]
@@ -23,7 +23,7 @@ def run_contests(data, names):
 
 
 def circles(n=150, seed=0):
-    """Items that lead from one to the next, and items that go with one of three tastes, in turns."""
+    """Returns events in which items of a circle and items of three groups take turns."""
     rng = np.random.default_rng(seed)
     taste, start = rng.integers(0, 3, n), rng.integers(0, 12, n)
     likes = np.array([12 + 10 * kind + rng.permutation(10)[:7] for kind in taste])
@@ -52,5 +52,5 @@ def test_a_winner_that_is_good_in_both_is_taken_as_it_is(monkeypatch):
     found = find_compromise(contests, winners)
     assert found.model in [winner.model for winner in winners]
     assert "it has 100% of the best score" in found.reason
-    monkeypatch.setattr(compromise, "ENOUGH", 2.0)  # a Blend is tried, and is not worth it
+    monkeypatch.setattr(compromise, "ENOUGH", 2.0)  # a Blend is tried, and loses
     assert not isinstance(find_compromise(contests, winners).model, fr.Blend)

@@ -1,4 +1,4 @@
-"""The contest: what is hidden, what is tried, and who goes on."""
+"""The contest: the hidden part, the tried options, and the models that stay in."""
 
 import math
 

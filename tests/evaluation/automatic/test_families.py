@@ -1,4 +1,4 @@
-"""Families of models: what their spaces draw is what their classes take."""
+"""Families of models: their classes accept all that their spaces draw."""
 
 import inspect
 

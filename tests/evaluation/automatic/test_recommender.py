@@ -57,7 +57,7 @@ def test_times_bring_models_of_order():
 
 
 def ordered(n=120, seed=0):
-    """Three circles of eight items; each user goes on from item to item in one of them, and skips some."""
+    """Returns three circles of eight items; each user goes on in one of them, and skips some items."""
     rng = np.random.default_rng(seed)
     users, places = np.repeat(np.arange(n), 6), np.cumsum(rng.integers(1, 3, (n, 6)), axis=1)
     items = (places + rng.integers(0, 8, (n, 1))) % 8 + 8 * rng.integers(0, 3, (n, 1))

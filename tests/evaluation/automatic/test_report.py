@@ -1,4 +1,4 @@
-"""What a contest found, in words."""
+"""The findings of a contest, in words."""
 
 import math
 

@@ -31,7 +31,7 @@ def told(found):
 
 
 class Always:
-    """A distribution that is none of SciPy's."""
+    """A distribution that is not one of SciPy's."""
 
     def __init__(self, value):
         self.value = value

@@ -1,4 +1,4 @@
-"""The best value at an end of what was searched."""
+"""A best value at an end of the searched range is warned of."""
 
 import pytest
 from scipy.stats import expon, loguniform, norm, randint, uniform

@@ -1,4 +1,4 @@
-"""Values that are known again."""
+"""Values are recognised as equal to earlier ones."""
 
 import subprocess
 import sys

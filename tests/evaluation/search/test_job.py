@@ -45,7 +45,7 @@ def test_a_lack_of_memory_or_a_person_ends_the_search(data, monkeypatch, stop):
 
 
 def count_fits(monkeypatch, kind):
-    """What each fit was of, from now on."""
+    """Records the arguments of each fit from now on."""
     run = []
     fit = kind.fit
 
@@ -70,7 +70,7 @@ def test_options_of_answers_alone_cost_no_fit(timed, monkeypatch, method, piped,
     run = count_fits(monkeypatch, fr.EASE)
     found = fr.search(model, space, timed, **options)
     tried = {trial.options[f"{step}regularization"] for trial in found.trials}
-    assert sorted(run) == sorted([*tried, *tried])  # once for each of both splits
+    assert sorted(run) == sorted([*tried, *tried])  # once for each of the two splits
     assert len(found.trials) in (8, 13)
     monkeypatch.undo()
     for trial in found.trials:

@@ -1,4 +1,4 @@
-"""Which combinations are tried, and for how long."""
+"""Strategies: the combinations that are tried, and for how long."""
 
 import numpy as np
 import pytest
@@ -25,7 +25,7 @@ def test_halving_keeps_the_best_and_runs_them_longer(data):
         by_epochs.setdefault(trial.epochs, {})[trial.number] = trial.score
     assert {epochs: len(trials) for epochs, trials in by_epochs.items()} == {1: 9, 3: 3, 9: 2}
     for few, more in ((1, 3), (3, 9)):
-        on = set(by_epochs[more]) - {0}  # the model as it was given takes no part until the end
+        on = set(by_epochs[more]) - {0}  # the unchanged model takes no part until the end
         best = sorted(by_epochs[few], key=by_epochs[few].get)[-len(on) :]
         assert on == set(best)
     assert found.best.epochs == 9
@@ -57,7 +57,7 @@ def test_halving_goes_on_from_where_a_model_was(data, monkeypatch, piped):
     assert run == [(4, False), (2, False), (2, False), (2, True)]
     run.clear()
     found = fr.search(model, {name: [1.0, 3.0]}, data, **options)
-    # The best one, in the same stages.
+    # The best combination, in the same stages.
     assert run[4:] == ([(4, False)] if found.best is found.given else [(2, False), (2, True)])
     model = found.model[-1] if piped else found.model
     assert (model.iterations, model.warm_start) == (4, False)

@@ -1,4 +1,4 @@
-"""What is searched, read from texts by what classes declare."""
+"""Spaces of a search, read from texts by the declarations of classes."""
 
 import numpy as np
 import pytest
@@ -35,7 +35,7 @@ def test_lists_are_of_values_that_the_option_may_have(kind, text, candidates):
         ("regularization_exponent=0..1", "uniform"),
         ("alpha=1..10", "loguniform"),
         ("alpha=1..10:linear", "uniform"),
-        ("regularization=0..1", "uniform"),  # which has no logarithm at 0
+        ("regularization=0..1", "uniform"),  # 0 has no logarithm
         ("regularization_exponent=0.1..1:log", "loguniform"),
     ],
 )
@@ -79,7 +79,7 @@ def test_texts_that_stand_for_nothing_are_refused(text, message):
 
 
 class Wide(Popularity):
-    """A user's own, whose options are declared nowhere."""
+    """A user's own class, whose options are not declared."""
 
     def __init__(self, window=1):
         super().__init__()

@@ -1,4 +1,4 @@
-"""Which trial is best."""
+"""The choice of the best trial."""
 
 import numpy as np
 import pytest
