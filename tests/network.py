@@ -1,4 +1,4 @@
-"""Hosts of the tests' own: network namespaces of Linux on one bridge, whose lines can be cut so that packets vanish."""
+"""Makes hosts for tests: network namespaces of Linux on one bridge, whose lines can be cut so that packets vanish."""
 
 import ctypes
 import itertools
@@ -18,7 +18,7 @@ def _ip(*arguments):
 
 
 class Host:
-    """A namespace with an address; what is to be started there is started by `command`."""
+    """A namespace with an address; `command` starts a process there."""
 
     def __init__(self, name, hub, number):
         self.name, self.address = name, f"10.77.0.{number}"
@@ -33,7 +33,7 @@ class Host:
         self._threads = ThreadPoolExecutor(1, initializer=self.enter)
 
     def enter(self):
-        """From here on this thread's new sockets, and those of threads that it starts, are the host's."""
+        """Moves this thread to the host: new sockets of it, and of threads that it starts, are the host's."""
         descriptor = os.open(f"/run/netns/{self.name}", os.O_RDONLY)
         try:
             if ctypes.CDLL(None, use_errno=True).setns(descriptor, _NEW_NETWORK):
@@ -42,11 +42,11 @@ class Host:
             os.close(descriptor)
 
     def do(self, work, *given):
-        """The result of some work on the host."""
+        """Returns the result of some work on the host."""
         return self._threads.submit(work, *given).result()
 
     def cut(self):
-        """Packets to and from the host vanish: no connection is closed, and nobody is told."""
+        """Drops packets to and from the host: no connection is closed, and no process is notified."""
         _ip("-n", self._hub, "link", "set", self._line, "down")
 
     def mend(self):
@@ -57,7 +57,7 @@ class Host:
 
 
 class Network:
-    """Hosts that reach each other and nobody else."""
+    """Hosts that reach each other and no others."""
 
     def __init__(self):
         if shutil.which("ip") is None or os.name == "nt" or os.getuid() != 0:

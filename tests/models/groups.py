@@ -1,4 +1,4 @@
-"""Users of groups with items of their own, which networks are to find."""
+"""Provides users of groups with items of their own, which networks are to find."""
 
 import numpy as np
 import scipy.sparse as sp
@@ -7,7 +7,7 @@ QUICK = dict(factors=8, layers=(16,), learning_rate=0.01, iterations=12, random_
 
 
 def groups(n_users=60, n_items=45, seed=0):
-    """Users of three groups, each of which takes half of a third of the items."""
+    """Returns users of three groups, each of which takes half of a third of the items."""
     rng = np.random.default_rng(seed)
     same = np.arange(n_users)[:, None] % 3 == np.arange(n_items)[None] % 3
     return sp.csr_array((same & (rng.random((n_users, n_items)) < 0.5)).astype("f4"))

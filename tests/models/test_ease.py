@@ -1,4 +1,4 @@
-"""EASE, dense and sparse, against the closed forms in float64, and the inverse that it rests on."""
+"""EASE, dense and sparse, against the closed forms in float64, and the inverse that it needs."""
 
 import numpy as np
 import pytest
@@ -63,7 +63,7 @@ def test_dropout_is_what_training_with_hidden_entries_leads_to():
 @pytest.mark.parametrize(("dropout", "relaxation"), VARIANTS)
 @pytest.mark.parametrize("signed", [False, True])
 def test_sparse_weights_among_all_items_are_the_dense_ones(dropout, relaxation, signed):
-    X = random_matrix(np.random.default_rng(2), 80, 30, 0.5, signed)  # dense enough for every two items to meet
+    X = random_matrix(np.random.default_rng(2), 80, 30, 0.5, signed)  # dense enough that every two items meet
     options = {"dropout": dropout, "relaxation": relaxation}
     sparse = EASE(6.0, method="sparse", neighbors=29, threshold=0.0, **options).fit(X)
     np.testing.assert_allclose(sparse.weights_.toarray(), reference.weights(X, 6.0, **options), atol=1e-3)
@@ -74,7 +74,7 @@ def test_sparse_weights_among_all_items_are_the_dense_ones(dropout, relaxation, 
 def test_sparse_weights_are_the_closed_form_on_their_supports(seed, neighbors, variant):
     rng = np.random.default_rng(seed)
     X = random_matrix(rng, int(rng.integers(1, 40)), int(rng.integers(1, 25)), rng.choice([0.05, 0.4]))
-    # Values of many sizes, so that hardly any two items are equally good predictors.
+    # Values of many sizes, so that hardly any two items predict equally well.
     X *= rng.random(X.shape) + 0.5
     dropout, relaxation = variant
     model = EASE(4.0, dropout=dropout, relaxation=relaxation, method="sparse", neighbors=neighbors, threshold=0.0).fit(

@@ -27,7 +27,7 @@ OPTIONS = {"factors": 3, "regularization": 0.3, "bias_regularization": 0.2, "ran
 
 
 def loss_of(model, X):
-    """The objective by its definition."""
+    """Returns the objective by its definition."""
     cells = X.tocoo()
     users, items = model.user_factors_.astype(np.float64), model.item_factors_.astype(np.float64)
     errors = cells.data - (users[cells.row] * items[cells.col]).sum(axis=1)
@@ -70,7 +70,7 @@ def test_a_fit_is_that_of_plain_numpy(exponent):
     model = ExplicitALS(**OPTIONS, regularization_exponent=exponent, iterations=4).fit(X)
     expected = mean + users[:, 3:] + items[:, 3] + users[:, :3] @ items[:, :3].T
     found = model.predict_pairs(np.repeat(range(30), 20), np.tile(range(20), 30)).reshape(30, 20)
-    # The users' factors of a model are solved once more, for the items as they came out.
+    # The users' factors of a model are solved once more, for the final items.
     last = reference.solve_rows(dense, dense != 0, items, mean, 0.3 * spread, 0.2, exponent)
     expected = mean + last[:, 3:] + items[:, 3] + last[:, :3] @ items[:, :3].T
     np.testing.assert_allclose(found, expected, atol=2e-3)

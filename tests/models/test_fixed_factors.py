@@ -85,7 +85,7 @@ def test_bad_factors_are_named(users, items, message):
 
 
 def assert_same_lists(model, scores, k=10):
-    """The model's lists are those of dense scores, seen items left out."""
+    """Checks that the model's lists are those of dense scores, seen items left out."""
     scores = np.where(model.seen_.toarray() > 0, -np.inf, scores)
     top = model.recommend(np.arange(len(scores)), k)
     np.testing.assert_allclose(top.scores, -np.sort(-scores, axis=1)[:, :k], rtol=1e-4, atol=1e-4)
@@ -107,7 +107,7 @@ def test_factors_of_implicit_answer_as_implicit_does():
     ids, scores = peer.recommend(np.arange(80), sp.csr_matrix(clicks), N=5)
     ours = model.recommend(np.arange(80), 5)
     np.testing.assert_allclose(ours.scores, scores, rtol=1e-5)
-    assert (ours.codes == ids).mean() > 0.99  # but for ties
+    assert (ours.codes == ids).mean() > 0.99  # except for ties
 
 
 def test_factors_and_biases_of_lightfm_answer_as_lightfm_does():

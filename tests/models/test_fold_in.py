@@ -1,4 +1,4 @@
-"""Every model that solves for a user is held to the bounds of tests/reference/solved_rows.py, whatever its options."""
+"""Every model that solves for a user keeps the bounds of tests/reference/solved_rows.py, for all its options."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from fastrec.models import ExplicitALS, FixedFactors, ImplicitALS, compress
 from tests.reference.solved_rows import assert_implicit, assert_solved, entries_of
 
-DRAWN = (Phase.explicit, Phase.generate)  # what is made from a seed cannot be made simpler
+DRAWN = (Phase.explicit, Phase.generate)  # data made from a seed cannot be simplified
 
 histories = st.builds(
     lambda seed, rows, columns, density, size: sp.csr_matrix(

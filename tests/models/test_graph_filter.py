@@ -16,7 +16,7 @@ def sparse(n=50, m=30, density=0.2, seed=0):
 
 
 def plain(X, filter, factors, weight, users, items, degrees, flatness=1.5, sharpness=0.5):
-    """The filter by its definition, with all eigenvectors."""
+    """Returns the filter by its definition, with all eigenvectors."""
     R = X.toarray().astype(np.float64)
     M = R.sum(axis=1)[:, None] ** -users * R * R.sum(axis=0) ** -items
     values, vectors = np.linalg.eigh(M.T @ M)

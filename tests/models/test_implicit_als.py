@@ -1,4 +1,4 @@
-"""ImplicitALS: its loss, its answers, its ways to stop."""
+"""ImplicitALS: its loss, its answers, and when it stops."""
 
 import itertools
 
@@ -20,7 +20,7 @@ def X():
 
 
 def checkerboard(size):
-    """Users like the items of their own parity, but for the one they are to be recommended."""
+    """Returns users who like the items of their own parity, except the one that is to be recommended."""
     X = np.zeros((size, size), np.float32)
     X[::2, ::2] = X[1::2, 1::2] = 1
     np.fill_diagonal(X, 0)
@@ -39,7 +39,7 @@ def test_the_loss_curve_is_the_loss(X, exponent):
     model = ImplicitALS(8, iterations=40, dtype="float32", random_state=0, **options).fit(X)
     assert np.all(np.diff(model.loss_curve_) < 1e-6 * model.loss_curve_[-1])
     final = reference.loss(X.toarray(), model.user_factors_, model.item_factors_, 5.0, 0.05, exponent)
-    # The users are solved once more after the last epoch, which can only lower it.
+    # The users are solved once more after the last epoch, which can only lower the loss.
     assert final == pytest.approx(model.loss_curve_[-1], rel=5e-3)
     assert final <= model.loss_curve_[-1] * (1 + 1e-5)
 
@@ -73,7 +73,7 @@ def test_values_weigh(X):
 
 def test_all_equal_values_change_no_bit_from_values_kept_one_by_one(X):
     other = X.copy()
-    other.data[0] += np.float32(1e-7)  # no longer all equal, and the same to every sum
+    other.data[0] += np.float32(1e-7)  # no longer all equal, with the same sums
     a, b = (ImplicitALS(8, iterations=2, random_state=0).fit(M) for M in (X, other))
     np.testing.assert_allclose(a.item_factors_, b.item_factors_, atol=1e-4)
 
@@ -229,7 +229,7 @@ def test_users_are_folded_into_factors_that_were_learned_elsewhere():
 def test_a_model_for_other_users_answers_as_their_histories_are_answered():
     X = random_array((30, 20), density=0.3, format="csr", dtype=np.float32, random_state=0)
     model = ImplicitALS(4, random_state=0).fit(X)
-    model.similar_users(0), model._training  # what is worked out of users is their own
+    model.similar_users(0), model._training  # arrays derived of users are its own
     other = model.for_users(pick_rows(model.seen_, np.array([3, 7])))
     np.testing.assert_array_equal(other._training.toarray(), X[[3, 7]].toarray())
     np.testing.assert_array_equal(other.recommend([0, 1]).codes, model.recommend([3, 7]).codes)

@@ -1,4 +1,4 @@
-"""Item2Vec: windows, subsampling, what it learns, that threads change nothing, fold-in and explanations."""
+"""Item2Vec: windows, subsampling, the learned vectors, the same result for any threads, fold-in, explanations."""
 
 import numpy as np
 import pytest
@@ -13,13 +13,13 @@ QUICK = dict(factors=8, iterations=15, learning_rate=0.1, random_state=0)
 
 
 def walks(n_users=400, n_items=60, length=30, seed=0):
-    """Sequences in which the next item lies near the last on a ring."""
+    """Returns sequences in which the next item lies near the last one on a ring."""
     rng = np.random.default_rng(seed)
     steps = rng.integers(1, 3, (n_users, length))
     items = (rng.integers(0, n_items, (n_users, 1)) + np.cumsum(steps, axis=1)) % n_items
     users = np.repeat(np.arange(n_users), length)
     times = np.tile(np.arange(length), n_users)
-    order = rng.permutation(len(users))  # the order of rows means nothing, times do
+    order = rng.permutation(len(users))  # the order of rows has no meaning, times have
     return Interactions(
         users[order].astype(np.int32), items.ravel()[order].astype(np.int32), times=times[order].astype(np.int64),
         time_unit="s",
@@ -116,7 +116,7 @@ def test_updates_train_the_same_vectors_whatever_is_scored():
     both = [Item2Vec(scoring=scoring, **QUICK).fit(first).partial_fit(then) for scoring in ("next", "similar")]
     np.testing.assert_allclose(both[0].context_factors_, both[1].context_factors_, rtol=1e-3, atol=1e-5)
     bias = np.log(both[0].item_counts_).astype("f4")
-    np.testing.assert_array_equal(both[0].item_factors_[:, -1], bias)  # of the counts as they are now
+    np.testing.assert_array_equal(both[0].item_factors_[:, -1], bias)  # of the present counts
 
 
 def test_a_file_without_the_option_is_of_what_there_was(tmp_path):

@@ -1,4 +1,4 @@
-"""LinearSequence learns what comes next, and nothing of the future."""
+"""LinearSequence learns the next item, and nothing of the future."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from tests.reference import supports
 
 
 def walk(n_users=200, n_items=30, seed=0):
-    """Each user goes up the catalogue, one to three items at a time."""
+    """Returns users who go up the catalogue, by one to three items at a time."""
     rng = np.random.default_rng(seed)
     users, items, times = [], [], []
     for user in range(n_users):
@@ -54,7 +54,7 @@ def test_sparse_weights_are_the_regression_on_their_supports(neighbors):
     rows = [part.tolist() for part in np.split(sequences.items, sequences.starts[1:-1])]
     cross, gram = reference.sums(rows, 12, 0.8, 0.5, 3, 0.0)
     cross = cross + 0.35 * cross.T
-    popular = np.argsort(-counts, kind="stable")  # of equal ones, the more popular
+    popular = np.argsort(-counts, kind="stable")  # the more popular of equal items
     system, right = (gram + 2 * np.diag(counts**0.5))[np.ix_(popular, popular)], cross[np.ix_(popular, popular)]
     chosen = supports.choose(right, system.diagonal() ** -0.5, neighbors)
     expected = np.zeros((12, 12))
@@ -64,7 +64,7 @@ def test_sparse_weights_are_the_regression_on_their_supports(neighbors):
 
 
 def test_sparse_answers_are_those_of_dense_where_all_may_predict(tmp_path):
-    # Each pair of items stands in some history, in both orders: all items are in the support of each.
+    # Each pair of items occurs in some history, in both orders: all items are in the support of each.
     rng = np.random.default_rng(0)
     places = np.array([rng.permutation(15) + 1 for _ in range(120)])
     places[:, 9:] *= rng.random((120, 6)) < 0.5
@@ -113,7 +113,7 @@ def test_the_newest_event_counts_most_and_explains_most():
 
 
 def test_a_prefix_knows_nothing_of_what_comes_after_it():
-    # The last item of each user is in the future of others, and in nobody's past: its row of weights is zero.
+    # The last item of each user is in the future of others, and in no user's past: its row of weights is zero.
     data = fr.Interactions([0, 0, 1, 1], [0, 2, 1, 2], times=[1, 2, 1, 2], items=range(3))
     model = LinearSequence(regularization=1).fit(data)
     assert not model.weights_[2].any()

@@ -1,4 +1,4 @@
-"""What a question takes stays within a budget, whichever side of the data is long."""
+"""The memory of a question stays within a budget, whichever side of the data is long."""
 
 import tracemalloc
 
@@ -50,7 +50,7 @@ def test_a_question_about_many_takes_no_more_than_the_budget(name, shape, monkey
     model = fitted(name, X)
     users = np.resize(np.arange(X.shape[0]), USERS)
     items = np.resize(np.arange(X.shape[1]), USERS)
-    # Of these users: ids, histories, their factors, and the result.
+    # For these users: ids, histories, their factors, and the result.
     given = (
         USERS * (64 + 12 * 10)
         + 16 * len(model.recommend(users[:1]).codes)
@@ -62,6 +62,6 @@ def test_a_question_about_many_takes_no_more_than_the_budget(name, shape, monkey
         "predict_pairs": lambda few=None: model.predict_pairs(users[:few], items[:few]),
     }
     for question, ask in questions.items():
-        ask(2)  # compiled, and made ready
+        ask(2)  # kernels are compiled, and kept arrays are made
         peak = peak_of(ask)
         assert peak < 3 * WORK + given, f"{question} takes {peak / 2**20:.1f} MB beside {given / 2**20:.1f}"

@@ -1,4 +1,4 @@
-"""`min_support`: what fewer users stand behind is not given, and all else is as it was."""
+"""`min_support` leaves out items of fewer users, and nothing else changes."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ SEEDS, LEAST = st.integers(0, 2**32 - 1), st.integers(1, 6)
 
 
 def random_data(seed, n_users=25, n_items=12):
-    """Values from 1 on, popular items and rare ones; and how many users each pair of items has."""
+    """Returns values from 1 on, popular and rare items, and the number of users of each pair of items."""
     rng = np.random.default_rng(seed)
     chances = rng.random(n_items) ** 2
     X = (rng.random((n_users, n_items)) < chances) * rng.integers(1, 5, (n_users, n_items)).astype(np.float32)
@@ -41,7 +41,7 @@ def test_item_knn_keeps_the_nearest_of_those_with_support(seed, least, similarit
 @given(SEEDS, LEAST, st.sampled_from(["dense", "sparse"]), st.sampled_from([0.0, 0.5]))
 def test_ease_has_no_weight_without_support(seed, least, method, relaxation):
     X, users = random_data(seed)
-    users += 100 * (least == 1)  # which asks for nothing: pairs that nobody had weigh, too
+    users += 100 * (least == 1)  # it asks for nothing: pairs without users have weights, too
     options = {"method": method, "relaxation": relaxation, "n_jobs": 1, "regularization": 2.0}
     weights = dense(fr.EASE(min_support=least, **options).fit(X).weights_)
     assert not weights[users < least].any()
@@ -100,14 +100,14 @@ def test_no_item_and_no_pair_is_given_that_fewer_users_had(kind, seed, least):
     few = np.flatnonzero(users.diagonal() < least)
     nobody = np.zeros((1, 12), np.float32)
     assert (model.told_counts() == np.where(users.diagonal() >= least, users.diagonal(), 0)).all()
-    for asked in (X, nobody):  # by the model, and by what is popular
+    for asked in (X, nobody):  # the lists of the model, and of popular items
         lists = model.recommend(asked, 12, exclude_seen=False).codes
         assert not np.isin(lists, few).any()
-    users += 100 * (least == 1 and kind in ("EASE", "compressed"))  # where pairs that nobody had weigh, too
+    users += 100 * (least == 1 and kind in ("EASE", "compressed"))  # pairs without users have weights, too
     similar = model.similar_items(range(12), 12).codes
     for item, row in enumerate(similar):
         assert (users[item, row[row >= 0]] >= least).all()
-    if kind in ("Popularity", "SequenceRules"):  # whose scores of an item no history leads to are its users
+    if kind in ("Popularity", "SequenceRules"):  # an item that no history leads to is scored by its users
         assert not model.predict_pairs(nobody, few).any()
     if kind in ("ItemKNN", "EASE"):
         for item in range(12):

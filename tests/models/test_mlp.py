@@ -1,4 +1,4 @@
-"""MLPRecommender as its users meet it, and what it shares with TwoTowerRecommender: how a training ends."""
+"""MLPRecommender as its users meet it, and the end of a training, which it shares with TwoTowerRecommender."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""ItemKNN and UserKNN against plain NumPy, and what is theirs alone."""
+"""ItemKNN and UserKNN against plain NumPy, and the options of each alone."""
 
 import numpy as np
 import pytest
@@ -28,7 +28,7 @@ def test_items_are_compared_as_the_equations_say(seed, similarity, shrinkage, as
     rng = np.random.default_rng(seed)
     X = random_matrix(rng, int(rng.integers(1, 40)), int(rng.integers(1, 25)), rng.choice([0.05, 0.3, 1.0]))
     model = ItemKNN(neighbors, similarity=similarity, shrinkage=shrinkage, asymmetry=asymmetry, n_jobs=1).fit(X)
-    # The exponent's share is on the item that is scored: rows here.
+    # The exponent's share is on the side of the scored item: rows here.
     full = reference.similarities(X.T, X.T, similarity, shrinkage, 1 - asymmetry)
     assert_same_kept(model.weights_.toarray().T, reference.keep_best(full, neighbors), full)
 

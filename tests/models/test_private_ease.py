@@ -1,4 +1,4 @@
-"""Private EASE: what it learns, whom it can answer, what noise leaves of it."""
+"""Private EASE: the weights it learns, the users it can answer, and the effect of noise."""
 
 import numpy as np
 import pytest
@@ -75,7 +75,7 @@ def test_histories_count_less_the_shorter_they_are_and_the_more_the_most_popular
     ]
     assert trusts[:2] == pytest.approx(trusts[2:])
     assert trusts[0] == LEAST_TRUST < trusts[1] < 1
-    assert _trust_histories(np.ones(1000), 100) == 1.0  # of equal items none is popular
+    assert _trust_histories(np.ones(1000), 100) == 1.0  # no item is more popular than another
     assert _trust_histories(np.full(24, 5.0), 100) == 1.0
     for nothing in (np.zeros(30), np.full(30, -3.0)):
         assert LEAST_TRUST <= _trust_histories(nothing, 100) <= 1.0

@@ -12,7 +12,7 @@ QUICK = dict(
 
 
 def walk(n_users=240, n_items=24, seed=0):
-    """Each user goes up the catalogue, the even ones by one item at a time, the odd ones by two."""
+    """Returns users who go up the catalogue, even ones by one item at a time, odd ones by two."""
     rng = np.random.default_rng(seed)
     users = np.repeat(np.arange(n_users), 6)
     items = (rng.integers(n_items, size=n_users)[users] + np.tile(np.arange(6), n_users) * (1 + users % 2)) % n_items
@@ -27,7 +27,7 @@ def share_found(model, data, last):
 
 @pytest.mark.parametrize("options", [{}, {"negatives": 8}, {"heads": 3, "hidden": 20}])
 def test_the_next_item_is_found_by_the_steps_before_in_histories_never_seen(options):
-    # By the last item alone, one of two next items is as likely as the other.
+    # By the last item alone, two next items are equally likely.
     train, test = fr.split_last(walk(seed=1), 1)
     last = np.empty(240, int)
     last[test.user_codes] = test.item_codes

@@ -1,4 +1,4 @@
-"""SequenceKNN: against plain Python, exact under updates, and what order and recency change."""
+"""SequenceKNN: against plain Python, exact under updates, and the effect of order and recency."""
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ logs = st.lists(st.tuples(st.sampled_from(USERS), st.integers(0, ITEMS - 1)), mi
 
 
 def interactions(log, start=0):
-    """Events one second apart."""
+    """Returns events one second apart."""
     users, codes = zip(*log, strict=True)
     return Interactions(
         [USERS.index(user) for user in users], codes, times=start + np.arange(len(log)), users=USERS,
@@ -26,7 +26,7 @@ def interactions(log, start=0):
 
 
 def sessions_of(model):
-    """The items of each user, the oldest first."""
+    """Returns the items of each user, the oldest first."""
     sequences = read_sequences(model.seen_, model.order_)
     return [part.tolist() for part in np.split(sequences.items, sequences.starts[1:-1])]
 

@@ -1,4 +1,4 @@
-"""SequenceRules against plain Python, its updates against refits, and what order changes."""
+"""SequenceRules against plain Python, its updates against refits, and the effect of order."""
 
 import copy
 import pickle
@@ -22,7 +22,7 @@ logs = st.lists(st.tuples(st.sampled_from(USERS), st.integers(0, ITEMS - 1)), mi
 
 
 def interactions(log, start=0, items=range(ITEMS)):
-    """Events one second apart."""
+    """Returns events one second apart."""
     users, codes = zip(*log, strict=True)
     times = start + np.arange(len(log))
     return Interactions(
@@ -125,7 +125,7 @@ valued = st.lists(st.tuples(st.sampled_from("abcdef"), st.integers(0, ITEMS - 1)
 
 
 def chunk_of(log, first, policy, users="abcdef"):
-    """Some events of (user, item, value), with the ids of those users alone whom they are about, if none are given."""
+    """Returns a chunk of events (user, item, value), with the ids of its own users alone unless ids are given."""
     met = sorted({user for user, _, _ in log})
     vocabulary = list(users) if users else met
     return Interactions(
@@ -242,7 +242,7 @@ def test_threads_that_read_see_a_model_of_some_of_the_events():
         thread.join()
     assert found
     distances = np.abs(np.array(found)[:, None] - np.array(known)).max(axis=2).min(axis=1)
-    assert distances.max() < 3e-6  # popularity, which is that of another moment, counts so much at most
+    assert distances.max() < 3e-6  # popularity, which is of another moment, counts at most so much
     assert_same_model(model, twin)
 
 

@@ -1,4 +1,4 @@
-"""SGDFactorization: what it learns, that threads change nothing, fold-in, validation, divergence, bad options."""
+"""SGDFactorization: what it learns, the same result for any threads, fold-in, validation, divergence, bad options."""
 
 import hypothesis
 import numpy as np
@@ -14,7 +14,7 @@ QUICK = dict(factors=8, iterations=10, random_state=0)
 
 
 def clusters(n_users=300, n_items=200, groups=5, seed=0):
-    """Users take items of their own group, seldom others: (train, test)."""
+    """Returns users who take items of their own group, seldom others: (train, test)."""
     rng = np.random.default_rng(seed)
     own = np.arange(n_users)[:, None] % groups == np.arange(n_items)[None, :] % groups
     taken = rng.random((n_users, n_items)) < np.where(own, 0.4, 0.02)
@@ -23,7 +23,7 @@ def clusters(n_users=300, n_items=200, groups=5, seed=0):
 
 
 def ratings(n_users=250, n_items=120, rank=3, seed=0):
-    """Ratings of a biased low-rank model with a little noise: (train, users, items, values of the test part)."""
+    """Returns ratings of a biased low-rank model with little noise: (train, users, items, values of the test part)."""
     rng = np.random.default_rng(seed)
     users, items = rng.normal(0, 0.6, (n_users, rank)), rng.normal(0, 0.6, (n_items, rank))
     truth = 3.5 + rng.normal(0, 0.3, (n_users, 1)) + rng.normal(0, 0.5, (1, n_items)) + users @ items.T
@@ -36,7 +36,7 @@ def ratings(n_users=250, n_items=120, rank=3, seed=0):
 
 
 def share_of_own(codes, users, groups=5):
-    """How many of the items recommended are of the user's own group."""
+    """Returns the share of the recommended items that are of the user's own group."""
     return float((codes % groups == np.asarray(users)[:, None] % groups).mean())
 
 
@@ -73,7 +73,7 @@ def test_ratings_are_predicted(presence):
         factors=4, loss="squared", implicit_feedback=presence, learning_rate=0.03, regularization=0.01, iterations=60,
         random_state=0,
     ).fit(train)  # fmt: skip
-    assert rmse(model, users, items, values) < 0.2  # the noise is 0.1, biases alone leave 0.6
+    assert rmse(model, users, items, values) < 0.2  # the noise is 0.1, and biases alone leave 0.6
     assert model.mean_ == pytest.approx(float(train.data.mean()), rel=1e-6)
     assert (model.presence_factors_ is not None) == presence
 
@@ -123,7 +123,7 @@ def test_a_strong_penalty_draws_who_is_folded_in_to_zero_and_never_beyond(loss, 
     train, _ = clusters()
     SGDFactorization(loss=loss, optimizer=optimizer, **QUICK).fit(train).save(tmp_path / "model.fastrec")
     largest = []
-    for penalty in (0.01, 30.0, 1e6):  # with the last two, rate × penalty is beyond 1
+    for penalty in (0.01, 30.0, 1e6):  # with the last two, rate × penalty is above 1
         model = load(tmp_path / "model.fastrec").set_params(regularization=(penalty, 0.01))
         largest.append(np.abs(model.transform(train)[:, : model.factors]).max())
     assert max(largest) <= largest[0] * 1.01

@@ -1,4 +1,4 @@
-"""Sizes that no memory holds are refused by name, in every method and index that takes one."""
+"""Sizes that no memory can hold are refused by name, in every method and index that takes one."""
 
 import numpy as np
 import pytest

@@ -18,14 +18,14 @@ def random_matrix(rng, rows, columns, density=0.3, values=(1, 2, 3)):
 
 
 def start_of(X):
-    """The largest gradient of each item's weights where all are 0."""
+    """Returns the largest gradient of each item's weights at weights of 0."""
     gramian = X.T @ X
     np.fill_diagonal(gramian, 0)
     return gramian.max(axis=0)
 
 
 def distance(X, model, l1, l2):
-    """The largest gradient that is left, as a share of each item's largest one where all weights are 0."""
+    """Returns the largest gradient that is left, as a share of each item's largest gradient at weights of 0."""
     weights = model.weights_.toarray().astype(float)
     assert weights.min(initial=0) >= 0
     assert not weights.diagonal().any()
@@ -44,7 +44,7 @@ def test_weights_are_a_minimum(seed, penalties, method):
 @settings(max_examples=10, deadline=None)
 @given(seeds)
 def test_weights_of_many_alike_items_are_a_minimum(seed):
-    """With more items than the set has room for at first, and items that nearly repeat others."""
+    """The data has more items than the set has places at first, and items that nearly repeat others."""
     rng = np.random.default_rng(seed)
     X = random_matrix(rng, 200, 150, values=(1,))
     X = np.hstack([X, np.where(rng.random(X.shape) < 0.02, 1 - X, X)])

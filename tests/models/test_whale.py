@@ -1,4 +1,4 @@
-"""One user with everything: the lists stay those of the best, and the cost is not that of every tie."""
+"""One user has every item: the lists stay the best ones, and the cost does not grow with every tie."""
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ def with_whales(seed, n_items=900, whales=1, values=1):
 
 
 def best(weights, k):
-    """The k largest of each column, ties by the lower row; 0 elsewhere."""
+    """Returns the k largest of each column, ties by the lower row; 0 elsewhere."""
     dense = weights.toarray()
     order = np.lexsort((np.broadcast_to(np.arange(len(dense))[:, None], dense.shape), -dense), axis=0)[:k]
     kept = np.zeros_like(dense)

@@ -1,4 +1,4 @@
-"""A model, and a journal that it follows."""
+"""Provides a model, and a journal that it follows."""
 
 import pytest
 

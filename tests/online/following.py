@@ -1,4 +1,4 @@
-"""Data and comparisons for tests of models that follow a journal."""
+"""Provides data and comparisons for tests of models that follow a journal."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Which events a model takes in."""
+"""The events that a model takes in."""
 
 from fastrec.models import (
     EASE,

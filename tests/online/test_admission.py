@@ -1,4 +1,4 @@
-"""New users and items: bounded, held until something speaks for them, and the same in every process after any death."""
+"""New users and items are bounded, held until they have enough events, and the same in every process after a death."""
 
 import os
 import subprocess
@@ -35,7 +35,7 @@ def journal(tmp_path):
 
 @pytest.fixture
 def narrow(monkeypatch):
-    """Room for as many ids as were fitted and three more, instead of a thousand."""
+    """Leaves places for as many ids as were fitted and three more, instead of a thousand."""
     monkeypatch.setattr(admissions, "LEEWAY", 3)
     monkeypatch.setattr(admissions, "reach", lambda size: 2 * size + 3)
 
@@ -200,7 +200,7 @@ def test_the_same_journal_gives_the_same_bits_in_every_process_and_after_any_dea
             assert told(replayed) == expected
 
 
-# -- workers that begin while another one publishes and trims
+# -- workers that start while another one publishes and trims
 
 PUBLISHER = """
 import sys; from fastrec.online import *

@@ -1,4 +1,4 @@
-"""Backups that are made while events come in, and what a server has that begins from one."""
+"""Backups that are made while events arrive, and the data of a server that starts from one."""
 
 import contextlib
 import os
@@ -14,7 +14,7 @@ from fastrec.online import Journal, Updater, Versions, open_log
 
 
 class Writer:
-    """A thread that appends events, and knows those that were acknowledged."""
+    """A thread that appends events, and keeps those that were acknowledged."""
 
     def __init__(self, journal):
         self._journal, self._ends = journal, threading.Event()
@@ -37,14 +37,14 @@ class Writer:
 
 
 def copy_file(source, target):
-    """As docs/how-to/operate.md has it: SQLite's own backup, never a copy of a file that is written to."""
+    """Copies a file as docs/how-to/operate.md says: by SQLite's own backup, never by a copy of a file in use."""
     with contextlib.closing(sqlite3.connect(source)) as old, contextlib.closing(sqlite3.connect(target)) as new:
         old.backup(new)
     os.chmod(target, 0o600)
 
 
 def back_up_versions(versions, target):
-    """CURRENT first and what it names then: it is whole, whatever is published meanwhile."""
+    """Copies CURRENT first and then the version that it names, which is whole, whatever is published meanwhile."""
     target.mkdir()
     name = versions.current()
     shutil.copy(versions.path(name), target)
@@ -52,12 +52,12 @@ def back_up_versions(versions, target):
 
 
 def check_backup(backup, before, after):
-    """All that was acknowledged before a backup is in it once, and nothing that was not sent."""
+    """Checks that a backup has each event acknowledged before it once, and none that was not sent."""
     entries = backup.read(0, 100_000)
     assert [event.time for event in entries] == list(range(1, len(entries) + 1))
     assert before <= len(entries) <= after + 1
     known = backup.submit([("u1", "i1", 1.0, 1, "e1")]).result().known
-    assert known == 1  # what is sent again is known
+    assert known == 1  # an event that is sent again is known
 
 
 def test_a_backup_of_a_file_has_all_that_was_acknowledged_before_it(tmp_path, model):

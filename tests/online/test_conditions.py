@@ -95,7 +95,7 @@ conditions = st.recursive(
 
 
 def holds(value, condition):
-    """The grammar, plainly."""
+    """Evaluates the grammar plainly."""
     if isinstance(condition, list):
         return any(holds(value, one) for one in condition)
     if not isinstance(condition, dict):

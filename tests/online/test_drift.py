@@ -1,4 +1,4 @@
-"""Drift: events are foreseen by the snapshot of before, and a model that has become worse is noticed and refitted."""
+"""Drift: the earlier snapshot predicts events, and a model that has become worse is noticed and refitted."""
 
 import threading
 
@@ -19,7 +19,7 @@ def taken(rng, group, n):
 
 @pytest.fixture(scope="module")
 def model():
-    """Users of four groups, each with fifteen items of its own, of which a user has had five."""
+    """Returns users of four groups, each with fifteen items of its own, of which a user has had five."""
     rng = np.random.default_rng(0)
     items = np.concatenate([taken(rng, user % N_GROUPS, 5) for user in range(N_USERS)])
     users, n_items = np.repeat(np.arange(N_USERS), 5), GROUP * N_GROUPS
@@ -28,7 +28,7 @@ def model():
 
 
 def events(seed, shift):
-    """What users do next: items of their group, or of the one `shift` further on."""
+    """Returns the next events of users: items of their group, or of the group `shift` further on."""
     rng = np.random.default_rng(seed)
     return [(user, int(taken(rng, (user + shift) % N_GROUPS, 1)[0])) for user in range(N_USERS)]
 

@@ -27,7 +27,7 @@ def test_an_update_leaves_nothing_of_a_deleted_user_in_any_file(kind, way, tmp_p
     assert model.seen_[[7]].nnz == 0
     assert "person number 8" in model.users_
     before = model.item_counts_.copy()
-    journal.append([("person number 7", ITEMS[0])])  # who comes back is somebody new
+    journal.append([("person number 7", ITEMS[0])])  # a user who comes back is a new one
     updater.checkpoint()
     assert versions.load().model.users_.ids.tolist().count("person number 7") == 1
     assert versions.load().model.item_counts_[0] == before[0] + 1

@@ -1,4 +1,4 @@
-"""The items of a model, and what updates say of them."""
+"""The items of a model, and updates of them."""
 
 import numpy as np
 import pytest

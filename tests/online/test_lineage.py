@@ -1,4 +1,4 @@
-"""Which models belong together."""
+"""Models that belong together."""
 
 import pytest
 

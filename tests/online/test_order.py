@@ -1,4 +1,4 @@
-"""Events since a model was made are the newest of a user's history, in the order in which they came."""
+"""Events since a model was made are the newest of a user's history, in the order of their arrival."""
 
 import copy
 
@@ -25,7 +25,7 @@ logs = st.lists(st.tuples(st.sampled_from(WHO), st.sampled_from(ITEMS[:8])), min
 
 
 def updated(model, log):
-    """The model with the same events taken in by update_users, last event by last event."""
+    """Returns the model with the same events taken in by update_users, last event by last event."""
     users = sorted({user for user, _ in log})
     parts = [users.index(user) for user, _ in log], [ITEMS.index(item) for _, item in log]
     new = Interactions(*parts, times=range(len(log)), users=users, items=ITEMS, duplicates="sum", time_unit="s")

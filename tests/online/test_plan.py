@@ -1,4 +1,4 @@
-"""When new models are made."""
+"""The plan tells when new models are made."""
 
 import subprocess
 import sys

@@ -20,7 +20,7 @@ def test_the_schedule_makes_models_and_tells(model, journal, tmp_path):
     schedule = Schedule(
         updater, checkpoint_every=0, refit_share=0.2, tick=0.01, report=lambda what, seconds: told[what].set()
     ).start()
-    journal.append([("u1", "i3")])  # nobody asks for anything, and all is done even so
+    journal.append([("u1", "i3")])  # no request arrives, and all is done nevertheless
     assert told["checkpoint"].wait(20)
     journal.append([(f"u{n}", f"i{item}") for n in range(30) for item in (4, 5)])
     assert told["refit"].wait(20)

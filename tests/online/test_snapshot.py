@@ -1,4 +1,4 @@
-"""A snapshot answers as a model that was updated."""
+"""A snapshot answers as an updated model does."""
 
 import numpy as np
 import pytest
@@ -155,7 +155,7 @@ def test_without_a_vocabulary_codes_are_ids():
     assert 1 in snapshot.history(3).codes
     assert snapshot.history(99).codes.tolist() == [2]
     assert snapshot.unknown_items == 1
-    # Numbers that the model does not know are unknown users, whatever else is asked.
+    # Numbers that the model does not know are unknown users, in every question.
     for options in ({}, {"exclude_seen": False}, {"deny": [0]}):
         top = snapshot.recommend([500, 4, -1], 3, on_unknown="popular", **options)
         assert (top.codes[[0, 2]] >= 0).all()

@@ -29,7 +29,7 @@ def one(s3, tmp_path):
 
 @pytest.fixture
 def other(s3, tmp_path):
-    """The same versions, as another machine has them."""
+    """Returns the same versions as another machine sees them."""
     return open_versions(s3, cache=tmp_path / "other", keep=2)
 
 

@@ -1,4 +1,4 @@
-"""What a new model is made of."""
+"""The data that a new model is made of."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Snapshots and the Updater: each event once, the newest seen by the next answer, the same bits after any death."""
+"""Snapshots and the Updater: each event once, the newest in the next answer, the same bits after any death."""
 
 import os
 import threading

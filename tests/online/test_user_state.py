@@ -1,4 +1,4 @@
-"""What a user did since the model was made."""
+"""The events of a user since the model was made."""
 
 import numpy as np
 import pytest

@@ -16,7 +16,7 @@ def random_matrix(n_users=40, n_items=30, seed=0):
 
 
 class Taste(Recommender):
-    """Scores by what is shared with others: dense, personal, and tiny."""
+    """Scores by items shared with others: dense, personal, and tiny."""
 
     takes_negatives = True
     keeps_zeros = True
@@ -53,7 +53,7 @@ def test_batches_of_any_size_give_the_same(monkeypatch):
 
 
 def test_memory_is_that_of_a_batch_never_users_times_items(monkeypatch):
-    n_users, n_items = 4000, 5000  # 76 MiB of dense scores
+    n_users, n_items = 4000, 5000  # dense scores of 76 MiB
     rng = np.random.default_rng(0)
     X = sp.coo_array((np.ones(20000), (rng.integers(0, n_users, 20000), rng.integers(0, n_items, 20000)))).tocsr()
     model = Popularity().fit(X)

@@ -1,4 +1,4 @@
-"""Nothing is asked of a model but what it says that it gives."""
+"""Modules ask of a model only what it declares to give."""
 
 import ast
 from dataclasses import replace
@@ -24,7 +24,7 @@ def private(name):
 
 
 def members(path):
-    """The private methods and attributes that classes of a file define."""
+    """Returns the private methods and attributes that classes of a file define."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ClassDef):
             for part in node.body:
@@ -34,7 +34,7 @@ def members(path):
 
 
 def reads_of_others(path):
-    """The private members that a file reads of anything but `self`, `cls` and `super()`, by line."""
+    """Returns the private members that a file reads of anything but `self`, `cls` and `super()`, by line."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Attribute) and private(node.attr):
             owner = node.value.func if isinstance(node.value, ast.Call) else node.value

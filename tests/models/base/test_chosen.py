@@ -1,4 +1,4 @@
-"""What fit chose is told by option, for those that were left to it alone."""
+"""The values that fit chose are shown for the options that were left to it, and for no others."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""What is derived of a model, once."""
+"""Arrays derived of a model are computed once."""
 
 import threading
 import time
@@ -11,7 +11,7 @@ def test_what_is_derived_is_made_once_by_whichever_thread_comes_first():
 
     def make():
         made.append(1)
-        time.sleep(0.05)  # the others are there before it is made
+        time.sleep(0.05)  # the others wait before it is made
         return object()
 
     def ask():

@@ -100,7 +100,7 @@ def test_explanations_have_titles_where_these_are_known():
     assert list(reasons.to_frame("pandas")) == ["item", "contribution", "title"]
     shown = repr(reasons)
     assert "Brazil" in shown
-    assert " c" in shown  # by its id, as it has no title
+    assert " c" in shown  # named by its id, since it has no title
     assert "Brazil" in reasons._repr_html_()
     again = pickle.loads(pickle.dumps(reasons))
     assert again.titles.tolist() == reasons.titles.tolist()

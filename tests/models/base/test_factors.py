@@ -128,7 +128,7 @@ def test_titles_of_similar_users_are_not_those_of_items():
 
 
 def large_model(seed=0, **options):
-    """A model of 3000 items in groups, of which 300 users like one each."""
+    """Returns a model of 3000 items in groups, each of which 300 users like."""
     random = np.random.default_rng(seed)
     centers = random.normal(size=(30, 40))
     items = centers[random.integers(30, size=3000)] + 0.4 * random.normal(size=(3000, 40))

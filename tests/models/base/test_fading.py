@@ -1,4 +1,4 @@
-"""Histories fade in answers and in nothing else: whoever is asked about, and by whichever door, has one answer."""
+"""Histories fade in answers alone, and every way to ask gives the same answer."""
 
 import csv
 
@@ -33,7 +33,7 @@ N_USERS, N_ITEMS = 24, 15
 
 
 def events(seed=0, n=170, users=N_USERS, **options):
-    """Events in an order of time that is not that of the items' codes, repeated ones among them."""
+    """Returns events in an order of time that is not that of the items' codes, some of them repeated."""
     rng = np.random.default_rng(seed)
     who = np.concatenate([np.arange(users), rng.integers(0, users, n)])
     what = np.concatenate([rng.integers(0, N_ITEMS, users), np.floor(N_ITEMS * rng.random(n) ** 2).astype(int)])
@@ -50,7 +50,7 @@ def timeless(data):
 
 
 def faded(model, recency):
-    """The histories of the training data with their values faded, as a plain matrix has them."""
+    """Returns the histories of the training data with faded values, as a plain matrix."""
     shares = fade_ones(model.seen_, model.order_, recency)
     return with_data(model.seen_, model.seen_.data * shares)
 
@@ -68,7 +68,7 @@ def fitted():
 
 
 def fading(model, recency=0.6):
-    """A copy that fades."""
+    """Returns a copy that fades."""
     other = object.__new__(type(model))
     other.__dict__ = dict(model.__dict__)
     return other.set_params(recency=recency)
@@ -110,7 +110,7 @@ def test_all_doors_give_the_answer_to_faded_values(kind, recency, seed, tmp_path
     model = quick(kind, recency=recency).fit(data)
     ids, items = data.users.ids.tolist(), data.items.ids.tolist()
     top = model.recommend(ids, 6, exclude_seen=False)
-    if kind is not SGDFactorization:  # for which values do not weigh
+    if kind is not SGDFactorization:  # values have no weight for these models
         same(top, plain.recommend(faded(plain, recency), 6, exclude_seen=False))
     same(top, model.recommend(data, 6, exclude_seen=False))
     same(top.__class__(top.codes[3:4], top.scores[3:4]), model.recommend("u3", 6, exclude_seen=False))
@@ -147,7 +147,7 @@ def test_without_an_order_nothing_fades(kind, fitted):
     users = events().users.ids
     same(fading(without).recommend(users, 5), without.recommend(users, 5))
     same(fading(fitted(kind)).recommend(timeless(events()), 5), fitted(kind).recommend(users, 5))
-    if kind is not Item2Vec:  # which has learned from baskets now
+    if kind is not Item2Vec:  # it has learned from baskets by now
         same(fading(without).recommend(events(), 5), fading(fitted(kind)).recommend(users, 5))  # these have an order
 
 
@@ -166,8 +166,8 @@ def test_a_list_of_items_is_an_order(kind, fitted):
     if kind is not SGDFactorization:
         same(top, fitted(kind).recommend(weights, 5))
     assert model.histories([["gone", "i1"]], on_unknown="skip").shape == (1, N_ITEMS)
-    assert isinstance(fitted(kind).histories(lists).data, np.ndarray)  # a plain matrix, where nothing fades
-    if "partial_fit" in kind.capabilities and kind is not UserKNN:  # whose model is the data
+    assert isinstance(fitted(kind).histories(lists).data, np.ndarray)  # a plain matrix, in which nothing fades
+    if "partial_fit" in kind.capabilities and kind is not UserKNN:  # the model is the data
         known = load_copy(model)
         known.update_users(["u1", "u3"], model.histories(lists[:1] + lists[3:]), how="replace")
         np.testing.assert_array_equal(known.recommend(["u1", "u3"], 5).codes, top.codes[[0, 3]])
@@ -187,13 +187,13 @@ def test_a_snapshot_answers_as_an_updated_model(kind, fitted):
         times=np.arange(len(log)), users=named, items=model.items_, duplicates="sum",
     )  # fmt: skip
     updated = load_copy(model).update_users(named, day)
-    for who in (["u3"], ["new", "u4", "u3"]) if kind is not UserKNN else (["u3"],):  # whose model is the data
+    for who in (["u3"], ["new", "u4", "u3"]) if kind is not UserKNN else (["u3"],):  # the model is the data
         same(snapshot.recommend(who, 5, on_unknown="popular"), updated.recommend(who, 5))
     if "explain" in kind.capabilities:
         assert snapshot.explain("u3", "i1").score == updated.explain("u3", "i1").score
     if kind is SGDFactorization:
         return
-    timed = quick(kind, recency=0.5).fit(timeless(events()))  # keeps no order, and so an update brings none
+    timed = quick(kind, recency=0.5).fit(timeless(events()))  # it keeps no order, so an update brings none
     after = Snapshot(timed).after([Event("u3", "i7", seq=1), Event("u3", "i2", seq=2)])
     rows = np.zeros((1, N_ITEMS))
     rows[0, [7, 2]] = 1

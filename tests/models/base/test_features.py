@@ -13,7 +13,7 @@ LOSSES = ("bpr", "warp", "logistic", "squared")
 
 
 def groups(cold_items=(0, 7), cold_users=(3, 45)):
-    """Two groups of users with items of their own, some without events; features say which group, and noise."""
+    """Returns two groups of users with items of their own, some without events; features tell the group, and noise."""
     rng = np.random.default_rng(0)
     X = np.kron(np.eye(2), rng.random((30, 7)) < 0.7) * 1.0
     X[:, list(cold_items)] = 0
@@ -24,7 +24,7 @@ def groups(cold_items=(0, 7), cold_users=(3, 45)):
 
 def models(**options):
     quick = dict(factors=4, iterations=30, random_state=0, n_jobs=1)
-    longer = {"squared": dict(iterations=60)}  # few ratings
+    longer = {"squared": dict(iterations=60)}  # few ratings are known
     sgd = [SGDFactorization(loss=loss, **{**quick, **longer.get(loss, {}), **options}) for loss in LOSSES]
     return [ImplicitALS(**{**quick, **options}), *sgd]
 
@@ -197,7 +197,7 @@ def test_factors_of_what_has_events_are_those_without_features():
 
 @pytest.mark.parametrize("update", ["partial_fit", "update_items", "update_users"])
 def test_updates_of_what_has_events_are_those_without_features(update):
-    """What features say of items without events is no part of the loss, in an update neither."""
+    """Features of items without events are no part of the loss, not in an update either."""
     X, items, _ = groups()
     plain = ImplicitALS(4, random_state=0).fit(X)
     model = ImplicitALS(4, random_state=0).fit(X, item_features=items)
@@ -224,7 +224,7 @@ def test_updates_keep_features_and_end_where_a_cold_item_has_events():
     assert not np.array_equal(model.item_factors_[0], before)
     assert 7 in model.recommend(range(60), 14, exclude_seen=False).codes
     np.testing.assert_allclose(model.item_vectors(items[[7]]), model.item_factors_[[7]], rtol=1e-4, atol=1e-6)
-    model.update_items([14], np.eye(1, 60))  # one that nothing is known about but who took it
+    model.update_items([14], np.eye(1, 60))  # an item without facts that one user took
     assert model.item_features_.shape == (15, 3)
     model.update_users([60], np.eye(1, 15))
     assert model.user_features_.shape == (61, 3)
@@ -241,7 +241,7 @@ def test_updates_keep_features_and_end_where_a_cold_item_has_events():
     ids=["ImplicitALS", "bpr", "warp"],
 )
 def test_updates_of_models_with_features(model):
-    """New items and users have none; the others keep theirs, and cold items their place in the ranking."""
+    """New items and users have no features; the others keep theirs, and cold items keep their place in the ranking."""
     rng = np.random.default_rng(0)
     users = np.repeat(np.arange(80), 8)
     items = np.where(users < 40, rng.integers(0, 13, 640), rng.integers(15, 28, 640))
@@ -255,7 +255,7 @@ def test_updates_of_models_with_features(model):
     assert one.item_features_.shape == (31, 2)
     assert one.user_features_.shape == (81, 2)
     ranks = np.argsort(np.argsort(-one.predict_pairs(np.zeros(30, int), np.arange(30))))
-    assert ranks[13:15].mean() < ranks[28:30].mean()  # nobody has had them: by their features alone
+    assert ranks[13:15].mean() < ranks[28:30].mean()  # no user has had them: they rank by their features alone
 
 
 def test_columns_are_asked_to_be_made_a_matrix():

@@ -1,4 +1,4 @@
-"""What classes declare of their arrays: the table in docs/reference/model-file.md.
+"""The declared arrays of classes: the table in docs/reference/model-file.md.
 
 `python -m tests.models.base.test_fields` writes the table anew.
 """
@@ -17,7 +17,7 @@ MARK = "<!-- made by tests/models/base/test_fields.py -->\n"
 
 
 def lines(kind, done):
-    """The classes in a class's line that declare anything, the most general first."""
+    """Returns the classes in a class's line that declare anything, the most general first."""
     bases = [base for base in reversed(kind.__mro__) if vars(base).get("_learned") and base not in done]
     return [base for base in bases if base.__module__.startswith("fastrec.")]
 

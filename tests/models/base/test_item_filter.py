@@ -1,4 +1,4 @@
-"""What may be recommended: filters of some users, and filters within others."""
+"""The items that may be recommended: filters of some users, and filters within others."""
 
 import numpy as np
 import pytest

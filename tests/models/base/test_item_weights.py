@@ -14,7 +14,7 @@ both = pytest.mark.parametrize("kind", ["dense", "sparse"])
 
 
 class GivenWeights(ItemWeights):
-    """The weights that it is given."""
+    """A model of given weights."""
 
     def __init__(self, weights=None, n_jobs=None):
         self.weights = weights

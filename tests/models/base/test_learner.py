@@ -1,4 +1,4 @@
-"""What a model takes over from its data."""
+"""The facts that a model takes over from its data."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ def random_matrix(n_users=40, n_items=30, seed=0):
 
 
 class Taste(Recommender):
-    """Scores by what is shared with others: dense, personal, and tiny."""
+    """Scores by items shared with others: dense, personal, and tiny."""
 
     takes_negatives = True
     keeps_zeros = True

@@ -1,4 +1,4 @@
-"""Order reaches a model and stays with it: through fit, files, questions and every kind of update."""
+"""Order reaches a model and stays with it through fit, files, questions and every kind of update."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ logs = st.lists(st.tuples(st.sampled_from(USERS), st.sampled_from(ITEMS)), min_s
 
 
 def interactions(log, start=0):
-    """Events one second apart."""
+    """Returns events one second apart."""
     users, items = zip(*log, strict=True)
     times = start + np.arange(len(log))
     return Interactions(
@@ -33,7 +33,7 @@ def sequence_of(model, user):
 
 
 def latest_first_met(log, user):
-    """Items by the last time they were met, the oldest first."""
+    """Returns items by the time of their last event, the oldest first."""
     items = [item for who, item in log if who == user]
     return sorted(set(items), key=lambda item: len(items) - items[::-1].index(item))
 
@@ -98,7 +98,7 @@ def test_histories_fade():
     for users in ("a", data[[0]]):
         audience, _ = find_audience(model, users, "error")
         assert np.array_equal(audience.faded(0.5).toarray(), expected)
-    # Values of a plain matrix are places to a model that needs an order: they do not weigh.
+    # Values of a plain matrix are places for a model that needs an order: they have no weight.
     audience, _ = find_audience(StrictlyLastItem().fit(data), np.array([[9, 0, 7, 0, 2, 0]]), "error")
     assert np.array_equal(audience.faded(0.5).toarray(), expected)
 
@@ -126,7 +126,7 @@ def test_other_models_keep_no_order():
 
 
 def test_zeros_are_had_but_are_no_part_of_a_sequence():
-    # The newest event of the first user, of item 5, has the value 0: what was learned from last is item 1.
+    # The newest event of the first user, of item 5, has the value 0: the last item that was learned from is item 1.
     users, items, values = [0, 0, 0, 1, 1], [3, 1, 5, 2, 4], [1, 1, 0, 1, 1]
     data = Interactions(users, items, values, times=[1, 2, 3, 4, 5], items=ITEMS)
     model = LastItem().fit(data)

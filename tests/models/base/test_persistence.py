@@ -64,7 +64,7 @@ def test_no_code_of_a_pickle_is_run(path):
 
 
 def forge(path, change):
-    """A file with sound checksums, whose content makes no sense."""
+    """Writes a file with sound checksums whose content makes no sense."""
     arrays, record = read_arrays(path)
     arrays = {name: array.copy() for name, array in arrays.items()}
     change(arrays, record)

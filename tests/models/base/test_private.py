@@ -1,4 +1,4 @@
-"""Private models: no user in them, everything released paid for."""
+"""Private models hold no user, and every released number is paid for."""
 
 import json
 import pickle
@@ -18,7 +18,7 @@ KINDS = pytest.mark.parametrize("kind", [PrivateEASE, PrivatePopularity])
 
 
 def groups(n=600):
-    """Users of two groups, each with five items of its own."""
+    """Returns users of two groups, each with five items of its own."""
     rng = np.random.default_rng(0)
     taste = np.repeat([0, 1], n // 2)
     chance = np.where(np.repeat([0, 1], 5) == taste[:, None], 0.7, 0.05)
@@ -110,7 +110,7 @@ def test_each_fit_of_a_search_is_charged_and_one_beyond_the_budget_refused(kind,
     budget = Budget(path, epsilon=5.0, delta=1e-6)
     model, space = kind(1.0, 1e-6, budget=path), {"delta": [1e-6, 1e-7]}
     search(model, space, groups(), method="grid", cv=2, metric="ndcg@5")
-    assert len(budget.charges()) == 2 * 2 + 1  # trials times parts, and the last fit to all of the data
+    assert len(budget.charges()) == 2 * 2 + 1  # trials times parts, and the last fit to all data
     with pytest.raises(ValueError, match="is spent up to"):
         search(kind(4.0, 1e-6, budget=path), space, groups(), method="grid", cv=2, metric="ndcg@5")
     assert budget.epsilon_spent <= 5.0

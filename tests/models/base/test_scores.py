@@ -1,4 +1,4 @@
-"""The three ways in which models say what they think of users: one answer by all of them."""
+"""The three ways in which models score users give the same answer."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What a notebook shows of a model."""
+"""The view of a model in a notebook."""
 
 import re
 
@@ -26,7 +26,7 @@ def test_a_fitted_model_says_what_was_fitted_and_how_long_it_took():
     assert facts["n_iter_"] == "2"
     assert re.fullmatch(r"[\d.e-]+ s", facts["fitted in"])
     model.partial_fit(COUNTS)
-    assert "fitted in" not in facts_of(model)  # it is not as it was fitted
+    assert "fitted in" not in facts_of(model)  # it has changed since the fit
     assert facts_of(fr.Popularity())["options"] == "all at their defaults"
 
 

@@ -1,4 +1,4 @@
-"""A single user is answered to the bit as among many, by every model and by all that is made of models."""
+"""A single user gets the same bits as among many, from every model and every wrapper of models."""
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ def assert_as_among_many(model, who, k, only=None):
 
 
 def row_of(items, order=None):
-    """A history of items by their codes, whose values rise with these."""
+    """Returns a history of items by their codes, whose values rise with the codes."""
     codes = np.unique(np.array(items, np.int32))
     values = np.arange(1, len(codes) + 1, dtype=np.float32)
     order = np.arange(len(codes), dtype=np.int32)[::-1] if order else None
@@ -32,7 +32,7 @@ def row_of(items, order=None):
 
 
 def ask_everything(model, items, k):
-    """The users that a model knows, one whom it does not, one without a history, and anybody's history."""
+    """Asks for a known user, an unknown one, one without a history, and for a given history."""
     some = np.arange(model.n_features_in_) % 3 > 0
     for code in [-1, *range(model.seen_.shape[0])]:
         assert_as_among_many(model, Single(code), k)
@@ -76,7 +76,7 @@ def test_those_that_fade_do_it_for_one_too(kind):
 def test_users_without_a_history_are_answered_by_what_else_is_known_of_them():
     features = np.kron(np.eye(3), np.ones((10, 1)))
     model = quick(ImplicitALS).fit(random_matrix(), user_features=features)
-    assert not model.answer_one(Single(29), 3).fallback  # whose row is empty
+    assert not model.answer_one(Single(29), 3).fallback  # its row is empty
     ask_everything(model, [2], 3)
     given = np.random.default_rng(0)
     ask_everything(FixedFactors(given.normal(size=(30, 4)), given.normal(size=(20, 4))).fit(random_matrix()), [2], 3)

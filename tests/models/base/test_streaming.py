@@ -43,7 +43,7 @@ def test_the_file_holds_what_recommend_gives(model, tmp_path, name, batch_size):
     for column in ("user", "item", "rank", "title"):
         assert found[column].tolist() == expected[column].tolist()
     np.testing.assert_array_equal(found["score"].to_numpy(np.float32), expected["score"].to_numpy())
-    assert os.listdir(tmp_path) == [name]  # nothing is left beside it
+    assert os.listdir(tmp_path) == [name]  # no other file is left beside it
 
 
 def test_some_users_and_histories(model, tmp_path):
@@ -105,7 +105,7 @@ def test_a_killed_job_goes_on_and_gives_the_same_file(tmp_path, name):
 
 def test_parts_of_another_job_are_refused(model, tmp_path, monkeypatch):
     path = tmp_path / "all.csv"
-    monkeypatch.setattr(streaming, "_join_csv", lambda *args: 1 / 0)  # stops before the parts become the file
+    monkeypatch.setattr(streaming, "_join_csv", lambda *args: 1 / 0)  # the parts are not yet the file
     with pytest.raises(ZeroDivisionError):
         model.recommend_to(path, k=3)
     for change, named in (
@@ -132,7 +132,7 @@ class Killed(BaseException):
 
 @pytest.fixture
 def kill(monkeypatch):
-    """Lets a job write two parts, and then be killed."""
+    """Lets a job write two parts, and then kills it."""
 
     def start(model, path, **options):
         written, write = [], streaming._write_part

@@ -1,4 +1,4 @@
-"""Stripped models: nothing of any user in them, and the answers to histories of the whole model."""
+"""Stripped models hold nothing of any user, and answer histories as the whole model does."""
 
 import copy
 
@@ -15,7 +15,7 @@ STRIPPED = [kind for kind in KINDS if not kind.reads_others and kind.keeps_users
 every = pytest.mark.parametrize("kind", STRIPPED, ids=lambda kind: kind.__name__)
 USERS = [f"user-{code}-xyzzy" for code in range(40)]
 ITEMS = [f"item{code}" for code in range(12)]
-# Histories of nobody in the training data: a network answers those of its own users by what it learned of them.
+# Histories of no user in the training data: a network answers those of its own users by what it learned of them.
 ASKED = [["item1", "item5"], ["item3"], ["item0", "item2", "item4", "item7", "item9", "item10"], []]
 
 

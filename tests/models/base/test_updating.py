@@ -1,4 +1,4 @@
-"""What an update means, for every model that can: new data taken in without a fit."""
+"""The meaning of an update, for every model that can be updated: new data are taken in without a fit."""
 
 import copy
 import pickle
@@ -44,7 +44,7 @@ def quick(kind, **options):
 
 
 def events(cells, users=None, items=None, **options):
-    """Interactions with string ids out of rows (user, item, value)."""
+    """Returns interactions with string ids from rows (user, item, value)."""
     users = sorted({row[0] for row in cells}) if users is None else users
     items = sorted({row[1] for row in cells}) if items is None else items
     return Interactions(
@@ -319,7 +319,7 @@ def as_dense(weights):
 
 
 def groups(seed=0, n_users=160, n_items=40):
-    """Users of four tastes, each with ten items of their own."""
+    """Returns users of four groups, each with ten items of their own."""
     rng = np.random.default_rng(seed)
     tastes = np.repeat(np.eye(4), n_items // 4, axis=1)[np.arange(n_users) % 4]
     return sp.csr_array((rng.random((n_users, n_items)) < 0.02 + 0.5 * tastes).astype("f4"))
@@ -421,7 +421,7 @@ def test_updated_items_solve_their_equations():
         penalty = 0.02 * (200 + extra.sum())
         system = users.T @ users + (users.T * extra) @ users + penalty * np.eye(6)
         expected[item] = np.linalg.solve(system, users.T @ ((1 + extra) * (seen[:, item] > 0)))
-    # Another basis: what a rotation leaves alone is compared.
+    # The basis may be another one: only what a rotation leaves unchanged is compared.
     np.testing.assert_allclose(model.item_factors_ @ model.item_factors_.T, expected @ expected.T, atol=2e-4)
 
 
@@ -567,13 +567,13 @@ def test_sums_that_float32_cannot_hold_and_pairs_that_may_not_repeat_are_refused
 
 @every
 def test_an_item_that_loses_its_last_user_or_gets_its_first_is_answered_as_by_a_copy(kind):
-    """What was worked out of the items before, when somebody asked, is no longer true of these."""
+    """Arrays derived of the items for an earlier question are not valid for these items any more."""
     X = matrix().toarray()
     X[:, 7] = 0
     X[4, 7] = 1  # the only user of this item
     X[:, 9] = 0
     model = quick(kind).fit(X)
-    model.recommend(range(30), 20), model.similar_items(range(20), 19), model.recommend(X, 20)  # all is worked out
+    model.recommend(range(30), 20), model.similar_items(range(20), 19), model.recommend(X, 20)  # all is computed
 
     def answers(one):
         asked = (one.recommend(range(30), 20), one.recommend(X[:9], 20), one.similar_items(range(20), 19))

@@ -1,4 +1,4 @@
-"""Updates of factor models: users are folded in, items change where they are asked to."""
+"""Updates of factor models: users are folded in, and items change only on request."""
 
 import copy
 
@@ -28,7 +28,7 @@ def test_updated_users_are_folded_in_bit_for_bit_and_the_rest_stays():
 
 def test_what_is_derived_of_items_is_kept_where_only_users_change(tmp_path):
     X = matrix(0, 300, 60)
-    X = sp.csr_array(X.toarray() * (np.arange(60) > 0))  # nobody has item 0
+    X = sp.csr_array(X.toarray() * (np.arange(60) > 0))  # no user has item 0
     model = ImplicitALS(factors=6, random_state=0).fit(X)
     model.recommend([1])
     before = model._derived
@@ -37,7 +37,7 @@ def test_what_is_derived_of_items_is_kept_where_only_users_change(tmp_path):
     model.update_users([3], rows)
     for key in (INDEXES["item_factors_", "ip"], FOLD_IN, RECOMMENDABLE):
         assert model._derived.get(key, lambda: "made anew") is before.get(key, lambda: None)
-    rows[0, 0] = 1  # it has somebody now
+    rows[0, 0] = 1  # a user has it now
     model.update_users([4], rows)
     model.save(tmp_path / "model.fastrec")
     loaded = load(tmp_path / "model.fastrec")

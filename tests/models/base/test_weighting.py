@@ -18,7 +18,7 @@ IDS = [type(model).__name__ for model in MODELS]
 
 
 def hours(n_users=40, n_items=25, seed=0):
-    """Hours played: a few outweigh all others."""
+    """Returns hours played: a few outweigh all others."""
     rng = np.random.default_rng(seed)
     played = rng.random((n_users, n_items)) < 0.3
     return sp.csr_array(np.where(played, rng.lognormal(2, 2, played.shape), 0).astype(np.float32))
@@ -37,7 +37,7 @@ def fitted(model, X, weighting):
 
 
 def answers(model, histories):
-    """Of users, of histories, and of pairs."""
+    """Returns answers for users, for histories, and for pairs."""
     known, folded = model.recommend(range(9), 4), model.recommend(histories, 4)
     return [known.codes, known.scores, folded.codes, folded.scores, model.predict_pairs([1, 2, 3], [4, 5, 6])]
 
@@ -58,7 +58,7 @@ def test_a_form_is_what_learning_from_values_in_that_form_gives(model, tmp_path)
         assert (found.weighting_, plain.weighting_) == (form, "raw")
         expected = answers(plain, formed(later))
         same(answers(found, later), expected)
-        np.testing.assert_array_equal(found.seen_.data, X.data)  # as they came, for updates to add to
+        np.testing.assert_array_equal(found.seen_.data, X.data)  # the values as they came, for updates to add to
         found.save(tmp_path / "model.fastrec")
         same(answers(load(tmp_path / "model.fastrec"), later), expected)
         if isinstance(model, EASE | ImplicitALS | PureSVD):
@@ -76,7 +76,7 @@ def test_updates_bring_values_as_they_come(model):
     X, more, asked = hours(), hours(seed=2), hours(5, seed=3)
     found = fitted(model, X, "binary").partial_fit(more)
     np.testing.assert_allclose(found.seen_.toarray(), (X + more).toarray(), rtol=1e-6)
-    if isinstance(model, ItemKNN | EASE | UserKNN):  # those whose updates are refits
+    if isinstance(model, ItemKNN | EASE | UserKNN):  # models whose updates are refits
         same(answers(found, asked), answers(fitted(model, X + more, "binary"), asked))
     assert found.weighting_ == "binary"
 
@@ -92,7 +92,7 @@ def test_a_heavy_tail_is_told_and_taken_as_ones(model):
 @pytest.mark.parametrize("model", MODELS, ids=IDS)
 def test_sums_of_weights_that_were_chosen_keep_their_order(model):
     rng = np.random.default_rng(0)
-    often = np.ceil(rng.lognormal(1, 1.6, 900)).astype(int)  # how often somebody did something with an item
+    often = np.ceil(rng.lognormal(1, 1.6, 900)).astype(int)  # the number of a user's events with an item
     users, items = (np.repeat(rng.integers(0, n, 900), often) for n in (60, 40))
     weights = rng.choice([1.0, 3.0, 5.0], len(users), p=[0.8, 0.15, 0.05])
     events = fr.Interactions(users, items, weights, duplicates="sum")
@@ -102,7 +102,7 @@ def test_sums_of_weights_that_were_chosen_keep_their_order(model):
         found = fitted(model, events, "auto")
     assert found.unit_ == np.median(events.matrix.data)
     same(answers(found, events.matrix[:5]), answers(fitted(model, events, "log"), events.matrix[:5]))
-    with pytest.warns(HeavyTailWarning, match="takes each as 1"):  # counts, whose events are alike
+    with pytest.warns(HeavyTailWarning, match="takes each as 1"):  # counts of events that are alike
         assert fitted(model, events._replace(values=None), "auto").weighting_ == "binary"
 
 
@@ -112,7 +112,7 @@ def test_by_itself_nothing_else_is_changed(model):
     for values in (
         rng.integers(1, 6, X.nnz),  # ratings
         rng.choice([1, 3, 50], X.nnz, p=[0.9, 0.08, 0.02]),  # weights of kinds of events
-        X.data / X.data.max(),  # counted for less on purpose, as TimeDecay does
+        X.data / X.data.max(),  # deliberately counted for less, as TimeDecay does
         1 + rng.exponential(1, X.nnz),
     ):
         weighed = with_values(X, values)

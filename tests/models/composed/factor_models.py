@@ -1,4 +1,4 @@
-"""Models of factors, and weights, that are compressed in tests."""
+"""Provides models of factors, and of weights, that are compressed in tests."""
 
 import numpy as np
 import pytest

@@ -36,7 +36,7 @@ from tests.reference.last_item import LastItem
 
 
 def groups(n=120, m=40, seed=0):
-    """Users of four groups, each with items of its own, and some noise."""
+    """Returns users of four groups, each with items of its own, and some noise."""
     rng = np.random.default_rng(seed)
     likes = np.where(np.arange(n)[:, None] % 4 == np.arange(m) % 4, 0.5, 0.03)
     return sp.csr_array((rng.random((n, m)) < likes).astype(np.float32))
@@ -97,7 +97,7 @@ def test_weights_are_found_on_hidden_training_data_and_prefer_the_better():
 
 
 def timed(seed=0):
-    """Users who took items of the first half once, and of the second half lately."""
+    """Returns users who took items of the first half once, and of the second half lately."""
     rng = np.random.default_rng(seed)
     users = np.repeat(np.arange(60), 10)
     late = np.tile(np.arange(10) >= 7, 60)
@@ -314,7 +314,7 @@ def test_bad_options_are_named(options, error, message):
 
 @pytest.mark.parametrize("seed", range(6))
 def test_auto_is_never_below_its_best_member(seed, monkeypatch):
-    """Where the search finds nothing better, one member alone is taken."""
+    """If the search finds nothing better, one member alone is taken."""
     monkeypatch.setattr("fastrec.models.composed.weighing.FACTORS", ())
     X = groups(seed=seed)
     model = Blend([PureSVD(factors=4, random_state=0), Popularity()]).fit(X)
@@ -339,7 +339,7 @@ kinds = pytest.mark.parametrize(
 
 
 def events(log, start=0, users=USERS):
-    """Events one second apart; each item has the value of its number, from 1 on."""
+    """Returns events one second apart; each item has the value of its number, from 1 on."""
     who, what = zip(*log, strict=True)
     codes = [users.index(user) for user in who], [ITEMS.index(item) for item in what]
     values, times = np.array(codes[1]) + 1, start + np.arange(len(log))
@@ -352,7 +352,7 @@ def some_log(seed=0, n=60):
 
 
 def answers(model, users, items):
-    """The codes of lists, in a blend of one member those of the member."""
+    """Returns the codes of lists, from a blend of one member those of the member."""
     return [
         model.recommend(users, 5).codes,
         model.recommend(users, 3, exclude_seen=False, deny=items[:2]).codes,

@@ -1,4 +1,4 @@
-"""Compressed models: the protocol of any model, close answers, files that are mapped, and no training."""
+"""Compressed models: the protocol of any model, close answers, mapped files, and no training."""
 
 import mmap
 import pickle
@@ -12,7 +12,7 @@ from fastrec.models.base.registry import estimators, loadable
 from tests import test_estimators as shared
 from tests.models.composed.factor_models import QUICK, RATINGS, models, overlap, random_matrix
 
-# The checks that every model must pass, where they ask for no training; on a model of 30 users and 20 items.
+# The checks that every model must pass and that ask for no training; on a model of 30 users and 20 items.
 PROTOCOL = [
     shared.test_batch_equals_its_rows_one_by_one,
     shared.test_scores_are_those_of_the_pairs,
@@ -51,7 +51,7 @@ def test_protocol_with_ids(check, codec):
 
 
 class _Claims:
-    """What a test of classes asks of one: here the model's own capabilities."""
+    """Returns the model's own capabilities to a test that asks a class."""
 
     def __init__(self, model):
         self.capabilities = model.capabilities
@@ -73,7 +73,7 @@ def _small(codec, ids=None):
 @pytest.mark.parametrize(("codec", "least"), [("float16", 0.97), ("int8", 0.9), ("int4", 0.6)])
 def test_answers_are_close_to_the_original(name, codec, least, fitted, compressed):
     model, small, X = fitted(name), compressed(name, codec), random_matrix()
-    if name in RATINGS:  # where the mean is in all scores, and differences between items are small beside it
+    if name in RATINGS:  # the mean is in all scores, and differences between items are small beside it
         least -= 0.1
     assert overlap(model.recommend(range(59), 5), small.recommend(range(59), 5)) > least
     assert overlap(model.recommend(X, 5), small.recommend(X, 5)) > least  # folded in

@@ -21,14 +21,14 @@ from tests.models.composed.factor_models import FACTOR_MODELS, QUICK, overlap, r
 def test_every_family_of_factors_is_tried():
     tried = {type(model) for model in FACTOR_MODELS.values()}
     families = {kind for kind in estimators().values() if issubclass(kind, fr.models.FactorRecommender)}
-    ordered = {kind for kind in families if kind.needs_order}  # whose own tests compress them: values are places there
+    ordered = {kind for kind in families if kind.needs_order}  # its own tests compress it: values are places there
     assert ordered == {fr.SequenceAttention}
     assert families - ordered - tried == {shared.estimators()["TinyFactors"]} & set(estimators().values())
 
 
 @pytest.fixture(scope="module")
 def wide():
-    """A model whose factors outweigh all else: 3000 users, 2000 items, 128 factors, few events."""
+    """Returns a model whose factors outweigh all else: 3000 users, 2000 items, 128 factors, few events."""
     rng = np.random.default_rng(0)
     X = sp.csr_array(
         (np.ones(6000, np.float32), (rng.integers(0, 3000, 6000), rng.integers(0, 2000, 6000))), (3000, 2000)
@@ -65,7 +65,7 @@ def test_nothing_is_inflated(codec, wide, tmp_path):
         lambda: small.transform(wide.seen_[:8]),
     ]
     for ask in asks:
-        ask()  # compiled, and what is kept is made
+        ask()  # kernels are compiled, and kept arrays are made
         gc.collect()
         tracemalloc.start()
         ask()
@@ -84,7 +84,7 @@ def test_decoding_on_request(wide):
 
 
 def test_files_that_do_not_fit_together_are_refused(fitted, tmp_path):
-    """Not by accident altered, for which there are checksums: written so."""
+    """The files are not altered by accident, which checksums would find, but written with wrong contents."""
     compress(fitted("bpr"), "int8").save(tmp_path / "m.fastrec")
     arrays, record = read_arrays(tmp_path / "m.fastrec")
     names = [column["name"] for column in record["learned"]["kept_"]["columns"]]
@@ -118,7 +118,7 @@ def test_changed_users_are_folded_in_and_items_stay(name, codec, fitted):
     changed = np.flatnonzero(more.sum(axis=1))
     again = small.codecs_["user_factors_"].transform(small.transform(small.seen_[changed]))
     np.testing.assert_array_equal(small.user_codes_[changed], again)
-    others = np.setdiff1d(np.arange(59), changed)  # the last has no history, and is answered by what is popular
+    others = np.setdiff1d(np.arange(59), changed)  # the last user has no history, and gets popular items
     np.testing.assert_array_equal(small.user_codes_[others], before.user_codes_[others])
     np.testing.assert_array_equal(small.recommend(others).codes, answers[others])
     np.testing.assert_array_equal(before.recommend(range(60)).codes, answers)

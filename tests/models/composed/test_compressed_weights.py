@@ -26,7 +26,7 @@ CODECS = ["float16", "int8", "int4", Int8Codec(rotation="random")]
 
 @pytest.mark.parametrize("codec", CODECS, ids=repr)
 def test_scores_are_histories_times_what_codes_stand_for(codec, fitted):
-    """The twin in NumPy: rows of weights decoded as a whole, and added up by the entries of each history."""
+    """The twin in NumPy decodes whole rows of weights, and adds them up by the entries of each history."""
     small, X = compress(fitted("EASE"), codec), random_matrix(seed=3)
     weights = small.decode_items(range(40))
     assert weights.shape == (40, 40)

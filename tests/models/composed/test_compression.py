@@ -1,4 +1,4 @@
-"""What makes compressed models: which models it takes, and with which codecs."""
+"""The compression of models: the models that it takes, and the codecs for them."""
 
 import numpy as np
 import pytest

@@ -16,7 +16,7 @@ USERS, ITEMS = [f"u{code}" for code in range(40)], [f"i{code}" for code in range
 
 
 def events(seed=0, n=900, **options):
-    """Events with values and times, some of a pair twice; the last user has none."""
+    """Returns events with values and times, some pairs twice; the last user has none."""
     rng = np.random.default_rng(seed)
     user, item = rng.integers(0, 39, n), rng.integers(0, 25, n)
     chosen = {"times": 1_600_000_000 + 5000 * np.arange(n), "time_unit": "s", "duplicates": "sum", **options}

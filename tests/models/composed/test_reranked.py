@@ -1,4 +1,4 @@
-"""Re-ranked models answer alike wherever their lists go; all wrappers of models do, or they refuse by name."""
+"""Re-ranked models give the same answer in every way to ask; all wrappers of models do, or refuse by name."""
 
 import copy
 import csv
@@ -42,7 +42,7 @@ INNER = {
 
 
 def wrappers():
-    """A fitted model of every class that is made of other models, by name."""
+    """Returns a fitted model of every class that is made of other models, by name."""
     made = {f"{name}, {rule}": (INNER[name], RULES[rule]) for name in INNER for rule in RULES}
     if_vectors = {"mmr": ("ImplicitALS", "Reranked")}
     found = {
@@ -85,7 +85,7 @@ def lists(model, users=None, k=5, **options):
 
 
 def test_every_class_made_of_models_is_here():
-    """Those that hold another model, and those that cannot be fitted."""
+    """The table has the classes that hold another model, and those that cannot be fitted."""
     kinds = {name.split(",")[0] for name in WRAPPERS} | {"Reranked"}
     not_fitted = loadable().keys() - estimators().keys()
     holding = {
@@ -182,7 +182,7 @@ PROTOCOL = [
 
 @pytest.mark.parametrize("kind", [fr.Reranked, *(loadable()[name] for name in ("Blend", "CompressedFactors"))])
 def test_a_wrapper_hands_on_no_method_unseen(kind):
-    """Whatever a recommender answers is defined in the class's own line, and `__getattr__` gives no method."""
+    """All answers of a recommender are defined in the class's own line, and `__getattr__` gives no method."""
     for name in PROTOCOL:
         assert inspect.getattr_static(kind, name, None) is not None
     model = fr.Reranked(fr.ImplicitALS(4, iterations=1).fit(X), fr.MMR())

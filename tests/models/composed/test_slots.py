@@ -11,7 +11,7 @@ from tests.models.composed.test_switch import data, rows, same
 
 
 def fill_one(lists, of_places):
-    """One user's list, place by place."""
+    """Returns one user's list, place by place."""
     listed, sources = [], []
     for own in of_places:
         found = [(number, code) for number in (own, *range(len(lists))) for code in lists[number] if code not in listed]

@@ -5,7 +5,7 @@ from fastrec.models.composed.weighing import Judgement, find_weights, ndcg_of_sc
 
 
 def judgement(seed=0, n=60, candidates=30):
-    """Three members: one that knows what was hidden with some noise, one with more, and one that knows nothing."""
+    """Returns three members: one knows the hidden events with some noise, one with more, one knows nothing."""
     rng = np.random.default_rng(seed)
     hits = rng.random((n, candidates)) < 0.1
     hits[:, 0] = True

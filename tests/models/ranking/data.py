@@ -1,4 +1,4 @@
-"""Small data whose later events follow a rule: each user takes new items of the genre liked, of late the newer ones."""
+"""Provides small data whose later events follow a rule: users take new items of their genre, newer ones of late."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from fastrec import Interactions
 
 
 def movies(n_users=150, n_items=90, events=14, seed=0, **info):
-    """Users like one of three genres; everybody's events are spread over time, and new items come up with it."""
+    """Returns users of one of three genres; their events are spread over time, and new items appear with it."""
     rng = np.random.default_rng(seed)
     genre = np.arange(n_items) % 3
     users, items, times = [], [], []

@@ -9,7 +9,7 @@ from tests.models.ranking.data import movies
 
 
 class Parity(Feature):
-    """Whether the code of the item is even, as it is learned for no reason."""
+    """Tells whether the code of the item is even: a feature without meaning."""
 
     _by_item = ("even_",)
 

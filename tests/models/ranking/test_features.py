@@ -1,4 +1,4 @@
-"""What each feature says, by hand; the features share one small world."""
+"""Each feature, by hand; the features share one small world."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ EVENTS = Interactions(
 
 
 def world(models, codes, users, times=True):
-    """What is known, and the pairs of some users and codes."""
+    """Returns the known facts, and the pairs of some users and codes."""
     members = [model.fit(EVENTS) for model in models]
     known = Known(EVENTS.matrix, EVENTS if times else None, INFO, members)
     audience = Audience.of_users(members[0], np.array(users, np.int32))
@@ -37,7 +37,7 @@ def test_scores_ranks_and_how_many_list_an_item():
         "Popularity: score", "EASE: score", "Popularity: rank", "EASE: rank", "members that list it",
     ]  # fmt: skip
     popular, _, rank, _, listed = feature.transform(pairs)
-    assert popular.tolist() == [0, 0]  # one open item with an event makes no range
+    assert popular.tolist() == [0, 0]  # a single open item with an event gives no range
     assert rank.tolist() == [0, 1]
     assert listed.tolist() == [2, 2]
 

@@ -80,7 +80,7 @@ def test_trees_of_xgboost_say_the_same_as_arrays(missing):
     ranker = xgboost.XGBRanker(n_estimators=12, max_depth=3, n_jobs=1).fit(X, labels, group=[20] * 30)
     asked = np.concatenate([X, np.full((1, 4), np.nan, np.float32), np.zeros((1, 4), np.float32)])
     agree(ranker, ranker.predict(asked), asked)
-    with xgboost.config_context(verbosity=0):  # from 3.4 on it tells that gblinear is to go, as an error in a callback
+    with xgboost.config_context(verbosity=0):  # from 3.4 on it warns in a callback of gblinear's end
         linear = xgboost.XGBRanker(n_estimators=2, booster="gblinear").fit(X, labels, group=[20] * 30)
         with pytest.raises(UnreadableRankerError, match="gbtree"):
             read_forest(linear, 4)

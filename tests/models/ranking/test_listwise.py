@@ -4,7 +4,7 @@ from fastrec.models.ranking.listwise import MOST_HITS, ListSoftmax
 
 
 def loss(scores, labels, sizes):
-    """The loss that the gradients are of, a list at a time."""
+    """Returns the loss whose gradients are tested, a list at a time."""
     total, start = 0.0, 0
     for size in sizes:
         s, y = scores[start : start + size], labels[start : start + size]

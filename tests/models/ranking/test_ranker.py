@@ -7,7 +7,7 @@ from fastrec.models.ranking.ranker import ask_ranker, check_ranker, fit_ranker
 
 
 def lists(n=60, size=20):
-    """The first feature says what is a hit; the second what is the same in each list."""
+    """Returns lists whose first feature tells the hits; the second one is constant in each list."""
     rng = np.random.default_rng(0)
     X = rng.normal(size=(n * size, 2)).astype(np.float32)
     X[:, 1] = np.repeat(rng.normal(size=n), size)

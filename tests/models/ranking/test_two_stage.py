@@ -39,11 +39,11 @@ def test_facts_and_times_lift_it_above_its_members_and_their_blend(model, parts)
     assert len(model.feature_importances_) == len(model.feature_names_)
 
 
-# -- nothing of what came later
+# -- nothing of later events
 
 
 class Spy(Feature):
-    """Keeps what each fit knew."""
+    """Keeps the data of each fit."""
 
     met: ClassVar[list] = []
 
@@ -71,7 +71,7 @@ def test_members_and_features_know_nothing_after_the_cut_of_each_window():
 
 
 def lists_of(data, monkeypatch, **options):
-    """The lists of each window, as they are learned from."""
+    """Returns the lists of each window, as the ranker learns from them."""
     found = []
     monkeypatch.setattr(two_stage.TwoStage, "_learn_to_rank", lambda self, windows: found.extend(windows))
     with pytest.raises(AttributeError, match="uses_ranker_"):  # since nothing was learned
@@ -84,7 +84,7 @@ def test_a_poisoned_future_changes_nothing_of_the_windows_before_it(monkeypatch)
     last = int(data.times.max())
     cut = last + 1 - 100
     late = data.times >= cut
-    items = np.where(late, rng.integers(0, 3, len(late)), data.item_codes)  # of late, all that anybody takes
+    items = np.where(late, rng.integers(0, 3, len(late)), data.item_codes)  # all that users take of late
     poisoned = Interactions(
         data.user_codes, items, times=data.times, users=data.users, items=data.items, item_info=data.item_info,
         duplicates="sum",
@@ -94,7 +94,7 @@ def test_a_poisoned_future_changes_nothing_of_the_windows_before_it(monkeypatch)
     assert len(clean) == len(spoilt) == 2
     for first, second in zip(flat(clean[0]), flat(spoilt[0]), strict=True):
         np.testing.assert_array_equal(first, second)
-    # Of the window whose labels are the poison, the candidates and their features are the same too.
+    # In the window whose labels are the poison, the candidates and their features are the same, too.
     columns, _, said, _, _ = flat(clean[1])
     others = flat(spoilt[1])
     asked = [set(map(tuple, part.T.tolist())) for part in (np.nan_to_num(columns), np.nan_to_num(others[0]))]

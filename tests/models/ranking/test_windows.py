@@ -20,7 +20,7 @@ def test_hidden_items_that_nobody_lists_are_not_added():
     made = lists([[0, 2, -1], [-1, 1, 3]], [[1, 1, 0, 0], [0, 0, 0, 1]])
     assert made.labels.tolist() == [True, False, False, True]
     assert made.sizes.tolist() == [2, 2]
-    assert made.judged.ideal.tolist() == [2, 1]  # the missed one counts in what would be best
+    assert made.judged.ideal.tolist() == [2, 1]  # the missed item counts in the best possible gain
     assert made.judged.said[0].tolist() == [[0, 1, np.float32(NOTHING)], [np.float32(NOTHING), 2, 3]]
 
 

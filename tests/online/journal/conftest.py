@@ -1,4 +1,4 @@
-"""A journal."""
+"""Provides a journal."""
 
 import contextlib
 
@@ -17,7 +17,7 @@ def journal(tmp_path):
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):
-    """A journal of several pages in every table, some of it trimmed, kept and deleted; and what it says."""
+    """Writes a journal of several pages in every table, some of it trimmed, kept and deleted; returns its contents."""
     path = tmp_path_factory.mktemp("damage") / "events.db"
     with Journal(path) as journal:
         for block in range(6):
@@ -35,7 +35,7 @@ def written(tmp_path_factory):
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def logs(request, tmp_path):
-    """Logs of each kind."""
+    """Returns logs of each kind."""
     return FileLogs(tmp_path) if request.param == "sqlite" else ServerLogs(request.getfixturevalue("postgresql"))
 
 

@@ -1,4 +1,4 @@
-"""What is in the file of a journal."""
+"""Reads the contents of a journal's file."""
 
 import sqlite3
 
@@ -10,7 +10,7 @@ PAGE = 4096
 
 
 def everything(path, **options):
-    """All that a journal says to who follows it."""
+    """Returns all that a journal tells a follower."""
     with Journal(path, **options) as journal:
         entries, after = [], journal.trimmed_seq()
         kept = journal.kept(0, after)

@@ -1,4 +1,4 @@
-"""Logs to test: each kind opens one log as often as it is asked, and can hold up its commits."""
+"""Provides logs of each kind: one log is opened as often as it is asked for, and its commits can be held up."""
 
 import contextlib
 import itertools
@@ -23,7 +23,7 @@ class FileLogs:
 
     @contextlib.contextmanager
     def held_up(self, name="events"):
-        """No commit of that log gets through in here."""
+        """Holds up all commits of that log for the time of the context."""
         other = sqlite3.connect(self._folder / f"{name}.db", isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
         try:
@@ -53,7 +53,7 @@ class ServerLogs:
 
     @contextlib.contextmanager
     def held_up(self, name="events"):
-        """No commit of that log gets through in here."""
+        """Holds up all commits of that log for the time of the context."""
         import psycopg
 
         with psycopg.connect(self.address(name)) as session:

@@ -1,4 +1,4 @@
-"""What a row's checksum tells apart."""
+"""A row's checksum tells different rows apart."""
 
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,4 +1,4 @@
-"""A journal that is damaged, old, or on a full disk: other events than were written are never read without a word."""
+"""A journal that is damaged, old, or on a full disk never gives other events than were written without an error."""
 
 import pytest
 from hypothesis import given, settings
@@ -21,7 +21,7 @@ def altered(content, changes):
 
 
 def is_silent(folder, content, expected):
-    """Whether a file gives other events without a word; also to who goes on where there is damage."""
+    """Tells whether a file gives other events without an error, also to a reader that goes on where damage begins."""
     path = folder / "damaged.db"
     for name in folder.iterdir():
         name.unlink()

@@ -6,7 +6,7 @@ from fastrec.online import Deletion, Journal
 
 
 def test_a_deleted_user_leaves_no_copy_on_disk(tmp_path, monkeypatch):
-    monkeypatch.setattr("fastrec.online.journal.erasing._ERASED_A_COMMIT", 100)  # fewer than the user has
+    monkeypatch.setattr("fastrec.online.journal.erasing._ERASED_A_COMMIT", 100)  # fewer rows than the user has
     secret = "somebody-who-wants-to-be-forgotten"
     with Journal(tmp_path / "events.db") as journal:
         for start in range(0, 3000, 300):
@@ -25,7 +25,7 @@ def test_no_copy_is_left_in_unused_parts_of_pages(tmp_path):
     rng = random.Random(2)
     users = [f"{'LEAVING' if n % 4 == 0 else 'staying'} {n} {'x' * rng.randrange(60)}" for n in range(200)]
     with Journal(tmp_path / "events.db") as journal:
-        for _ in range(20):  # rows come and go, so that pages are split and joined
+        for _ in range(20):  # rows are added and removed, so that pages are split and joined
             journal.append(
                 [(rng.choice(users), f"item {rng.randrange(99)} {'z' * rng.randrange(99)}") for _ in range(400)]
             )

@@ -1,4 +1,4 @@
-"""The journal: what it has acknowledged is there, once, with its type, until it is deleted, and then nowhere."""
+"""The journal holds each acknowledged event once, with its type, until it is deleted, and then nowhere."""
 
 import os
 import signal

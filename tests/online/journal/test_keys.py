@@ -1,4 +1,4 @@
-"""What follows from a secret key."""
+"""Values derived from a secret key."""
 
 from fastrec.online.journal.keys import Keys
 

@@ -1,4 +1,4 @@
-"""What every log does: what it has acknowledged is there, once, in order, with its type, until it is deleted."""
+"""Every log holds each acknowledged event once, in order, with its type, until it is deleted."""
 
 import contextlib
 import queue
@@ -11,7 +11,7 @@ from fastrec.online import Deletion, Event, ItemUpdate, JournalError, JournalTri
 
 
 def append(log, events):
-    """The place up to which the log has the events."""
+    """Appends events; returns the place up to which the log has them."""
     return log.submit(events).result(30).seq
 
 
@@ -73,7 +73,7 @@ def test_batches_of_one_commit_have_receipts_of_their_own(logs, log):
         [],
         [("cleo", 2), ("cleo", 3, 1.0, None, "a249"), ("cleo", 4)],
     ]
-    with logs.held_up():  # so that what comes in now waits, and is committed together
+    with logs.held_up():  # so that new events wait, and are committed together
         waiting = [log.submit(batch) for batch in batches]
     assert [future.result(30) for future in waiting] == [
         (250, 250, 0),
@@ -115,7 +115,7 @@ def test_eight_writers_leave_no_gaps_and_are_read_in_the_order_of_their_commits(
     writers = [threading.Thread(target=write, args=(number,)) for number in range(8)]
     for writer in writers:
         writer.start()
-    while any(writer.is_alive() for writer in writers):  # who reads meanwhile sees each place once and in order
+    while any(writer.is_alive() for writer in writers):  # a reader meanwhile sees each place once and in order
         seen += log.read(seen[-1].seq if seen else 0)
         time.sleep(0.01)
     seen += log.read(seen[-1].seq if seen else 0)
@@ -301,7 +301,7 @@ def test_the_unit_of_times_is_fixed(logs):
 
 def test_one_leads_at_a_time_and_another_one_once_it_has_ended(logs, log):
     with contextlib.closing(logs.open()) as other:
-        log.leader.check()  # nobody has lost anything
+        log.leader.check()  # no user has lost anything
         assert log.leader.acquire()
         assert log.leader.acquire()
         assert not other.leader.acquire()

@@ -16,7 +16,7 @@ from fastrec.online import (
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """A file system of two megabytes, where one can be mounted."""
+    """Returns a file system of two megabytes, if one can be mounted."""
     folder = tmp_path / "small"
     folder.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)]
@@ -31,7 +31,7 @@ def small_disk(tmp_path):
 
 
 def fill(journal):
-    """Append until the disk is full; returns how many events are in."""
+    """Appends until the disk is full; returns the number of events in the journal."""
     while True:
         n = journal.last_seq()
         try:

@@ -1,4 +1,4 @@
-"""What is dropped and remembered, beside what the tests of every log say."""
+"""Dropped events, and the facts that are remembered of them, beside the tests of every log."""
 
 import sqlite3
 

@@ -1,4 +1,4 @@
-"""The head of the index tells of every commit, and reading it takes no locks away from SQLite."""
+"""The head of the index shows every commit, and reading it takes no locks away from SQLite."""
 
 import contextlib
 import os
@@ -20,7 +20,7 @@ LOCK_OF_THE_OPEN = 128
 
 
 def ask_anew(path):
-    """The last place, as a connection of its own reads it."""
+    """Returns the last place, as a connection of its own reads it."""
     with contextlib.closing(sqlite3.connect(path)) as other:
         return other.execute("SELECT value FROM meta WHERE name = 'last'").fetchone()[0]
 
@@ -90,7 +90,7 @@ def test_a_mapping_is_shared_and_closed_once_the_file_is_gone(tmp_path):
 
 
 def find_mapping(path):
-    """The one mapping of a journal's index."""
+    """Returns the one mapping of a journal's index."""
     there = os.stat(f"{path}-shm")
     (found,) = [one for one in wal_index._mapped.values() if os.path.samestat(os.fstat(one.descriptor), there)]
     return found

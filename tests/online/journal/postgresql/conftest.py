@@ -1,4 +1,4 @@
-"""A log by way of a line that can be cut."""
+"""Provides a log on a connection that can be cut."""
 
 import pytest
 

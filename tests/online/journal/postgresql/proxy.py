@@ -1,4 +1,4 @@
-"""A line to a server that can be cut: at once, or around the next commit."""
+"""Passes a connection to a server on, and cuts it: at once, or around the next commit."""
 
 import contextlib
 import socket
@@ -18,7 +18,7 @@ class Proxy:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def cut(self):
-        """End all lines, and let no new one through."""
+        """Ends all lines, and lets no new one through."""
         self.is_cut = True
         self._end(self.lines)
 
@@ -47,7 +47,7 @@ class Proxy:
 
 
 class Line:
-    """A client's connection, and the one to the server that it goes on by."""
+    """A client's connection, and the one to the server that continues it."""
 
     def __init__(self, proxy, client, server):
         self._proxy, self._client, self._server = proxy, client, server

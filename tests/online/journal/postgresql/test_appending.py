@@ -1,4 +1,4 @@
-"""Each event is written once, whatever becomes of the connection."""
+"""Each event is written once, whatever happens to the connection."""
 
 import pytest
 

@@ -10,7 +10,7 @@ from fastrec.online.journal.postgresql import connecting
 
 
 def flushed(server):
-    """The bytes of all tables, once they are written."""
+    """Returns the bytes of all tables once they are written."""
     with psycopg.connect(server.address(), autocommit=True) as session:
         session.execute("CHECKPOINT")
     return b"".join(path.read_bytes() for path in server.files())

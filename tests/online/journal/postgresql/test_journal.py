@@ -1,4 +1,4 @@
-"""The log on a server that is started anew."""
+"""The log on a server that is restarted."""
 
 import threading
 import time

@@ -1,4 +1,4 @@
-"""One leads; who has lost the place can write nothing as a leader."""
+"""One process leads; a process that has lost the place can write nothing as a leader."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""How far the log goes is known from notifications, and from looks."""
+"""The end of the log is known from notifications, and from regular looks."""
 
 import time
 
@@ -30,7 +30,7 @@ def test_notifications_are_heard_where_a_look_tells_nothing(database):
     listener.start(3)
     assert listener.last() == 3
     for seq in (4, 9, 5):
-        while listener.last() < seq:  # again and again, since nobody says when it has begun to listen
+        while listener.last() < seq:  # again and again, since no message says that it listens
             database.write(lambda session, seq=seq: statements.notify(session, "a channel", seq))
     assert listener.last() == 9
     listener.close()

@@ -1,4 +1,4 @@
-"""What is read is what was written."""
+"""Entries are read as they were written."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The SQL, beside what the tests of the log say of it."""
+"""The SQL, beside the tests of the log."""
 
 import pytest
 
