@@ -1,4 +1,4 @@
-"""A PostgreSQL server of the tests' own, on a port and in a folder of its own, where its programs are to be had."""
+"""Runs a PostgreSQL server for tests, on a port and in a folder of its own, if its programs are installed."""
 
 import importlib.util
 import os
@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def find_programs():
-    """The folder of the server's programs: the system's, or those of PyPI's pgserver; None where there are none."""
+    """Returns the folder of the server's programs: the system's, or those of PyPI's pgserver; None without any."""
     found = [path.parent for path in sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), reverse=True)]
     on_path = shutil.which("initdb")
     if on_path:
@@ -30,7 +30,7 @@ class PostgreSQLServer:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
         self._data = folder / "data"
-        # The server refuses to be root's.
+        # The server refuses to run as root.
         self._user = ["runuser", "-u", "postgres", "--"] if os.name != "nt" and os.getuid() == 0 else []
         if self._user:
             shutil.chown(folder, "postgres")
@@ -43,14 +43,14 @@ class PostgreSQLServer:
         )  # fmt: skip
 
     def start(self):
-        # No fsync: processes are killed here, and not machines.
+        # No fsync: the tests kill processes, and not machines.
         options = f"-p {self.port} -h {self.host} -k {self._folder} -c fsync=off -c shared_buffers=16MB"
         if self.host != "127.0.0.1":
             (self._data / "pg_hba.conf").write_text("host all all 0.0.0.0/0 trust\n")
         self._call("pg_ctl", "-D", self._data, "-o", options, "-l", self._folder / "log", "-w", "start")
 
     def stop(self, how="fast"):
-        """End the server; "immediate" is what a kill is to it."""
+        """Ends the server; "immediate" is what a kill is to it."""
         self._call("pg_ctl", "-D", self._data, "-m", how, "-w", "stop")
 
     def address(self, schema="public", user="postgres"):
@@ -58,5 +58,5 @@ class PostgreSQLServer:
         return f"postgresql://{user}@{self.host}:{self.port}/postgres{options}"
 
     def files(self):
-        """The files of tables."""
+        """Returns the files of tables."""
         return [path for path in (self._data / "base").rglob("*") if path.is_file()]

@@ -1,4 +1,4 @@
-"""An S3-compatible server of the tests' own: moto's, in this process."""
+"""Runs an S3-compatible server for tests: moto's, in this process."""
 
 import contextlib
 import itertools
@@ -9,7 +9,7 @@ import pytest
 
 
 class Bucket:
-    """A bucket, and the environment that leads whoever asks S3 to its server."""
+    """A bucket, and the environment that leads S3 clients to its server."""
 
     def __init__(self, endpoint):
         self.environment = {

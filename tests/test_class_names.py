@@ -1,4 +1,4 @@
-"""Whoever asks for another library's class is told what is there instead."""
+"""A user who asks for another library's class is told the name of ours."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Kernels ahead of time: which, for whom, and that the next process finds them."""
+"""Kernels are compiled ahead of time: the chosen ones, for the chosen classes, and the next process finds them."""
 
 import subprocess
 import sys

@@ -15,7 +15,7 @@ N_USERS, N_ITEMS, N_RATINGS = 943, 1682, 100_000
 
 
 def ratings():
-    """As many as MovieLens 100K has, every user and item among them; made up."""
+    """Returns made-up ratings, as many as MovieLens 100K has, with every user and item among them."""
     cells = np.random.default_rng(0).permutation(N_USERS * N_ITEMS)
     cells = np.unique(np.concatenate([np.arange(N_ITEMS) * N_USERS + np.arange(N_ITEMS) % N_USERS, cells[:98_000]]))
     rest = np.setdiff1d(np.arange(N_USERS * N_ITEMS), cells)
@@ -66,7 +66,7 @@ def cache(tmp_path, monkeypatch):
 
 @pytest.fixture
 def asked(monkeypatch):
-    """No network here: what is asked for is noted, and answered as the test says."""
+    """Replaces the network: a request is recorded, and answered as the test says."""
     asked = {"grouplens": 0, "pip": 0, "answer": None, "wheel": None}
 
     def urlopen(url, timeout):

@@ -1,4 +1,4 @@
-"""What the demo shows: facts, users, their films and neighbours; `tests/cli/test_demo.py` goes the whole way."""
+"""The contents of the demo: facts, users, their films and neighbours; `tests/cli/test_demo.py` runs the command."""
 
 from types import SimpleNamespace
 
@@ -24,7 +24,7 @@ TITLES = ["Alien (1979)", "Heat (1995)", "Fargo (1996)", "Brazil (1985)", "Gone"
 
 @pytest.fixture
 def films():
-    """User 7 liked items 0 and 1, the latter last, and not item 2; user 8 had 1 and 3, user 9 had 1."""
+    """Returns films: user 7 liked items 0 and 1, the latter last, and not item 2; user 8 had 1 and 3, user 9 had 1."""
     return fr.Interactions(
         [0, 0, 0, 1, 1, 2],
         [0, 1, 2, 1, 3, 1],

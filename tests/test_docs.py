@@ -56,7 +56,7 @@ def ensure_movielens():
 
 @pytest.mark.parametrize("page", pages(), ids=name_of)
 def test_pages_run(page, tmp_path, monkeypatch):
-    """The Python blocks of a page, one after the other in one namespace, in an empty folder."""
+    """Runs the Python blocks of a page, one after the other in one namespace, in an empty folder."""
     blocks = re.findall(
         r"^```(?:python|{code-cell}[^\n]*)\n(.*?)^```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
     )
@@ -76,7 +76,7 @@ def test_public_names_exist_and_are_documented():
 
 
 def public_names():
-    """The full names of all that users import: of a name in `fastrec` and in a module below it, the shorter one."""
+    """Returns the full names of all that users import, the shorter one of a name in `fastrec` and a module below."""
     top = {name for name in fastrec.__all__ if not inspect.ismodule(getattr(fastrec, name))}
     names = {f"fastrec.{name}" for name in top}
     for module in [module for module in fastrec.__all__ if module not in top] + ["client", "distributed"]:

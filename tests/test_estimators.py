@@ -23,18 +23,18 @@ from fastrec.data import Interactions
 from fastrec.fields import fields_of
 from fastrec.models import Recommender, estimators, load
 from tests.choosing import choose
-from tests.reference import tiny_factors  # registers itself
+from tests.reference import tiny_factors  # the module registers its class
 
-# Options that make an estimator quick and repeatable; what it has of them is set.
+# Options that make an estimator quick and repeatable; each estimator gets those that it has.
 QUICK = {
     "factors": 4, "iterations": 2, "random_state": 0, "n_jobs": 1, "epsilon": 100.0, "delta": 1e-3, "noise_seed": 0,
 }  # fmt: skip
-# Capabilities that are methods: those that have them claim them, and the other way round.
+# Capabilities that are methods: a class claims those that it has, and no others.
 METHODS = ("transform", "similar_users", "explain", "partial_fit")
 
 
 def discovered():
-    """All public estimators, by a walk over the package's files."""
+    """Returns all public estimators, by a walk over the package's files."""
     found = {}
     for info in pkgutil.walk_packages(fastrec.models.__path__, "fastrec.models."):
         module = importlib.import_module(info.name)
@@ -44,7 +44,7 @@ def discovered():
 
 
 def learns(kind):
-    """Whether it is fitted; what is made of a fitted model has tests of its own."""
+    """Tells whether the estimator is fitted; wrappers of a fitted model have tests of their own."""
     return getattr(kind, "learns", True)
 
 
@@ -53,17 +53,17 @@ def quick(kind, **options):
 
 
 def fit(kind, X, **options):
-    """A fitted model that knows the users of X."""
+    """Returns a fitted model that knows the users of X."""
     return knowing(quick(kind, **options).fit(X), X)
 
 
 def knowing(model, X):
-    """The model, which is told the users of X where it keeps none."""
+    """Returns the model, which gets the users of X if it keeps none."""
     return model if model.keeps_users else model.with_users(X)
 
 
 def popularity(model):
-    """What items are ranked by for those whom the model cannot answer."""
+    """Returns the values by which items are ranked for users whom the model cannot answer."""
     return model.item_counts_ if model.keeps_users else model.item_scores_
 
 
@@ -71,7 +71,7 @@ KINDS = list(estimators().values())
 every = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 
 
-# What scikit-learn's own Pipeline does not pass either, as its steps are fitted in place; and None for steps.
+# Checks that scikit-learn's own Pipeline does not pass either, since its steps are fitted in place; and None for steps.
 OF_PIPELINES = dict.fromkeys(
     ("check_dont_overwrite_parameters", "check_estimators_overwrite_params", "check_parameters_default_constructible"),
     "as scikit-learn's Pipeline",
@@ -97,7 +97,7 @@ def test_no_estimator_escapes():
 
 
 def random_matrix(n_users=30, n_items=20, seed=0, density=0.2):
-    """A matrix with counts, with an empty user, and one item that nobody took."""
+    """Returns a matrix with counts, with an empty user, and one item without users."""
     rng = np.random.default_rng(seed)
     dense = (rng.random((n_users, n_items)) < density) * rng.integers(1, 5, (n_users, n_items))
     dense[0, :3] = 1
@@ -117,7 +117,7 @@ def as_interactions(matrix, ids=str, **options):
 
 
 def in_order(kind, data):
-    """Interactions with times, by their values, where the model needs an order: as it reads a plain matrix."""
+    """Returns interactions with times, by their values, if the model needs an order: as it reads a plain matrix."""
     if not (kind.needs_order and isinstance(data, Interactions)) or data.times is not None:
         return data
     return Interactions(
@@ -128,7 +128,7 @@ def in_order(kind, data):
 
 @pytest.fixture(scope="module")
 def fitted():
-    """One fitted model of each kind, for tests that only ask."""
+    """Returns one fitted model of each kind, for tests that only ask."""
     models = {}
 
     def get(kind):
@@ -162,7 +162,7 @@ def learned(model):
 
 
 def options_of(model):
-    """The options of a model; those of the steps of a Pipeline by their names, in place of the steps."""
+    """Returns the options of a model; those of the steps of a Pipeline by their names, in place of the steps."""
     return {
         name: value
         for name, value in model.get_params().items()
@@ -698,7 +698,7 @@ def test_nobody_asked_is_nobody_answered(kind, fitted):
 def test_smallest_data(kind, shape):
     model = fit(kind, np.ones(shape, np.float32))
     assert (model.recommend(range(shape[0]), 3).codes == -1).all()
-    if kind.keeps_users:  # else one user's items need not stand out of the noise
+    if kind.keeps_users:  # otherwise one user's items need not stand out of the noise
         assert model.recommend([0], 3, exclude_seen=False).valid.sum() == min(3, shape[1])
 
 
@@ -707,7 +707,7 @@ def test_data_without_any_entry(kind):
     model = fit(kind, sp.csr_array((3, 4), dtype=np.float32))
     assert not model.recommend([0, 1, 2], 2).valid.any()
     assert np.isnan(model.score(sp.csr_array((3, 4), dtype=np.float32)))
-    histories = np.eye(2, 4, dtype=np.float32)  # of people whom the model has never seen
+    histories = np.eye(2, 4, dtype=np.float32)  # of users whom the model has never seen
     assert model.recommend(histories, k=2).codes.shape == (2, 2)
 
 
@@ -779,7 +779,7 @@ def test_explanations_sum_up_to_the_score(kind, fitted, fitted_with_ids):
 @every
 def test_pickle_and_clone(kind, fitted):
     model = fitted(kind)
-    model.recommend(0)  # what was worked out for it stays behind
+    model.recommend(0)  # derived arrays are not copied
     again = pickle.loads(pickle.dumps(model))
     assert_same_learned(again, model)
     same(again.recommend(range(30)), model.recommend(range(30)))
@@ -816,7 +816,7 @@ def test_save_and_load_are_exact(kind, verify, ids, tmp_path):
         again.similar_items(model.items_.ids[:3] if ids else [0, 1, 2]),
         model.similar_items(model.items_.ids[:3] if ids else [0, 1, 2]),
     )
-    if sys.platform == "win32":  # where a mapped file cannot be replaced
+    if sys.platform == "win32":  # on systems where a mapped file cannot be replaced
         with pytest.raises(PermissionError, match="cannot be replaced while"):
             saved.save(tmp_path / "model.fastrec")
     else:

@@ -1,4 +1,4 @@
-"""Checks that every estimator passes: what events of value 0, repeated events and zeros of a matrix come to."""
+"""Checks that every estimator passes: the effect of events of value 0, repeated events and zeros of a matrix."""
 
 import warnings
 
@@ -13,7 +13,7 @@ from tests.test_estimators import assert_same_learned, every, fit, in_order, lea
 
 
 def as_events(matrix, extra=(), **options):
-    """The entries of a matrix as events with ids, and others (user, item, value) behind them."""
+    """Returns the entries of a matrix as events with ids, and other events (user, item, value) after them."""
     cells = matrix.tocoo()
     users, items, values = (
         (np.array(part) for part in zip(*extra, strict=True)) if len(extra) else (np.empty(0, int),) * 3
@@ -29,12 +29,12 @@ def as_events(matrix, extra=(), **options):
 
 
 def events_for(kind, *arguments, **options):
-    """The same with times, where the model needs an order."""
+    """Returns the same with times, if the model needs an order."""
     return in_order(kind, as_events(*arguments, **options))
 
 
 def zeros_beside(matrix, seed=1):
-    """Events of value 0 in some empty cells of the matrix, those of its empty user among them."""
+    """Returns events of value 0 in some empty cells of the matrix, those of its empty user among them."""
     rows, columns = np.nonzero((matrix.toarray() == 0) & (np.random.default_rng(seed).random(matrix.shape) < 0.3))
     return [(row, column, 0.0) for row, column in zip(rows.tolist(), columns.tolist(), strict=True)]
 
@@ -85,7 +85,7 @@ def test_updates_keep_events_of_value_zero(kind):
 
 @every
 def test_sparse_and_dense_forms_of_a_matrix_are_one(kind):
-    """Stored zeros and entries stored in parts are of the form alone."""
+    """Stored zeros and entries stored in parts belong to the form alone."""
     X = random_matrix()
     zeros = sp.coo_array(([0.0] * 3, ([1, 2, 3], [7, 8, 9])), shape=X.shape)
     cells = [X.tocoo(), zeros]
@@ -104,7 +104,7 @@ def test_sparse_and_dense_forms_of_a_matrix_are_one(kind):
 @every
 @pytest.mark.parametrize("timed", [False, True])
 def test_repeated_events_come_to_what_the_model_says(kind, timed):
-    """The sum, and for ratings the last by time (of one time the later row), as if merged before; said once."""
+    """Their value is the sum, and for ratings the last by time, as if merged before; one warning says so."""
     if kind.needs_order and not timed:
         pytest.skip("it needs times")
     rng = np.random.default_rng(3)
@@ -122,7 +122,7 @@ def test_repeated_events_come_to_what_the_model_says(kind, timed):
     assert model.duplicates_ == rule
     merged = fr.MergeDuplicates(rule).fit_transform(raw)
     np.testing.assert_array_equal(model.seen_.toarray(), merged.matrix.toarray())
-    explicit = fit(kind, events_for(kind, X, extra, times=times, duplicates=rule))  # and nothing is said
+    explicit = fit(kind, events_for(kind, X, extra, times=times, duplicates=rule))  # and no warning is given
     assert_same_learned(model, explicit)
     if not timed:
         assert_same_learned(model, fit(kind, merged))

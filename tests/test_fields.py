@@ -1,4 +1,4 @@
-"""What the arrays of a file must be, and what is refused."""
+"""The declared properties of arrays in files, and the refusal of others."""
 
 import itertools
 

@@ -163,7 +163,7 @@ def test_a_fingerprint_is_the_same_in_another_process():
 
 
 def test_a_fingerprint_is_the_same_in_every_python_and_on_every_platform():
-    text = "\U0001fae9 \U0001fadf"  # letters that repr shows or escapes by the Unicode of its Python
+    text = "\U0001fae9 \U0001fadf"  # letters that repr shows or escapes, depending on the Unicode of its Python
     values = [0, 1.5, text, b"x", {"a": {1, 2}}, {text: None}, np.arange(4), sp.eye_array(2, format="csr")]
     assert [fingerprint(value)[:6] for value in values] == GOLDEN
 
@@ -193,7 +193,7 @@ nested = st.recursive(
 
 
 def told(value):
-    """A value with all that tells it from others, as text: order of mappings and sets aside."""
+    """Returns a value with all that distinguishes it, as text: the order of mappings and sets does not count."""
     if isinstance(value, dict):
         return f"dict{sorted((told(key), told(one)) for key, one in value.items())}"
     if isinstance(value, list | tuple):
@@ -237,7 +237,7 @@ def quick(kind, seed=0):
 
 
 def places_of_arrays(model):
-    """The arrays that a model has learned, each with what sets another in its place."""
+    """Returns the arrays that a model has learned, each with a function that sets another in its place."""
     for name, value in vars(model).items():
         if not name.endswith("_") or name.startswith("_"):
             continue

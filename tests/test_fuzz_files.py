@@ -1,4 +1,4 @@
-"""Files that lie: 300 of the cases of bench/fuzz_files.py, spread over its files, arrays and changes."""
+"""Files with wrong contents: 300 of the cases of bench/fuzz_files.py, spread over its files, arrays and changes."""
 
 import random
 import shutil

@@ -1,4 +1,4 @@
-"""What an import costs, and that compiled kernels are found again."""
+"""The modules that an import loads, and compiled kernels that are found again."""
 
 import subprocess
 import sys

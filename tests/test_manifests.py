@@ -1,4 +1,4 @@
-"""The files that servers are run by: they are what their schemas ask for, and their commands are `fastrec serve`."""
+"""The files that run servers are valid by their schemas, and their commands are `fastrec serve`."""
 
 import re
 import subprocess
@@ -18,7 +18,7 @@ yaml = pytest.importorskip("yaml")
 
 @pytest.fixture(scope="module")
 def resources():
-    """What is in the manifest of Kubernetes, by kind."""
+    """Returns the objects in the manifest of Kubernetes, by kind."""
     found = list(yaml.safe_load_all((ROOT / "kubernetes.yaml").read_text(encoding="utf-8")))
     return {one["kind"]: one for one in found}
 
@@ -45,7 +45,7 @@ def test_the_manifest_is_what_kubernetes_asks_for(resources, version):
 
 
 def commands():
-    """The arguments of `fastrec serve` in each file."""
+    """Returns the arguments of `fastrec serve` in each file."""
     for path in [*COMPOSE, ROOT / "kubernetes.yaml"]:
         for document in yaml.safe_load_all(path.read_text(encoding="utf-8")):
             services = document.get("services", {}).values()

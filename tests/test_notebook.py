@@ -1,4 +1,4 @@
-"""One look of all that notebooks show."""
+"""The common look of all that notebooks show."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""What a notebook shows of every estimator, and the quickstart run by a real kernel."""
+"""The view of every estimator in a notebook, and the quickstart run by a real kernel."""
 
 import gc
 import importlib
@@ -34,7 +34,7 @@ PAGE = Path(__file__).resolve().parents[1] / "docs" / "tutorials" / "quickstart.
 
 
 def kinds():
-    """All public estimators of the package, whatever they are for, without the classes that they only share."""
+    """Returns all public estimators of the package, for any purpose, without their base classes."""
     found = {}
     for info in pkgutil.walk_packages(fr.__path__, "fastrec."):
         if not info.name.endswith("__main__") and not info.name.startswith("fastrec.distributed"):  # needs an engine
@@ -50,7 +50,7 @@ def is_ours(kind):
 
 
 def made(kind):
-    """One of it, quick to fit; what is made of a fitted model is made of one."""
+    """Returns an instance that is quick to fit; a wrapper of a fitted model wraps one."""
     wanted = {name: option.default is option.empty for name, option in inspect.signature(kind).parameters.items()}
     needs = {name for name, must in wanted.items() if must}
     base = fr.ImplicitALS(2, iterations=1, random_state=0).fit(COUNTS) if "model" in needs else None
@@ -71,7 +71,7 @@ every = pytest.mark.parametrize("kind", kinds(), ids=lambda kind: kind.__name__)
 
 
 def shapes(model):
-    """The model alone, in pipelines and in a search; what only splits, in a search."""
+    """Returns the model alone, in pipelines and in a search; a splitter in a search."""
     if not hasattr(model, "fit"):
         return [model, GridSearchCV(fr.Popularity(), {}, cv=model)]
     return [model, make_pipeline(model), Pipeline([("core", fr.KCore()), ("it", model)]), GridSearchCV(model, {})]
@@ -125,7 +125,7 @@ def test_the_quickstart_runs_as_a_notebook(tmp_path, monkeypatch):
     client = nbclient.NotebookClient(notebook, km=kernel, timeout=300, resources={"metadata": {"path": tmp_path}})
     client.execute()
     del client, kernel
-    gc.collect()  # the sockets that they leave open are told of here, and not in some later test
+    gc.collect()  # the sockets that they leave open are reported here, and not in some later test
     *_, last = notebook.cells[-1].outputs
     assert "ImplicitALS" in last["data"]["text/html"]
     assert not [out for cell in notebook.cells for out in cell.outputs if out.output_type == "error"]

@@ -1,4 +1,4 @@
-"""What classes declare of their options: the page docs/reference/options.md, docstrings, and what `fit` refuses.
+"""The declared options of classes: the page docs/reference/options.md, docstrings, and what `fit` refuses.
 
 `python -m tests.test_options` writes the table anew.
 """
@@ -47,7 +47,7 @@ ROOMS = ("models", "compression", "retrieval", "preprocessing", "features")
 
 
 def discovered():
-    """All public classes with options, by a walk over the files of the package."""
+    """Returns all public classes with options, by a walk over the files of the package."""
     found = {}
     for room in ROOMS:
         package = importlib.import_module(f"fastrec.{room}")
@@ -63,7 +63,7 @@ def parameters_of(kind):
 
 
 def made(kind):
-    """One with its own defaults; what has none gets something that will do."""
+    """Returns an instance with its own defaults; options without one get a suitable value."""
     if kind.__name__ == "Reranked":
         return kind(Popularity(), lambda top, k, histories: top)
     if "column" in parameters_of(kind):
@@ -120,7 +120,7 @@ SOME = {"a": 1.0}  # a mapping of columns, which few options may be
 
 
 def bad_values(option):
-    """Values that an option may not have, by its kind."""
+    """Returns values that an option may not have, by its kind."""
     bad = [] if None in option.also else [None]
     match option:
         case Integer():
@@ -157,7 +157,7 @@ def bad_values(option):
 
 
 def edges(option):
-    """Values at the edges of what an option may be."""
+    """Returns values at the edges of an option's range."""
     match option:
         case Integer():
             low = 0 if option.least is None else option.least
@@ -194,7 +194,7 @@ def some_rows():
 
 
 def use(one):
-    """Fit an estimator, split by a splitter, or ask a rule, which looks at options before anything else."""
+    """Fits an estimator, splits by a splitter, or asks a rule, which looks at options before anything else."""
     if type(one) in RULES.values():
         return one(TopK([[0, 1]], [[0.9, 0.8]]), k=1, histories=[[1, 0]])
     if isinstance(one, Feature):
@@ -209,7 +209,7 @@ def use(one):
 )
 def test_bad_options_are_refused_by_name_and_nothing_is_done(kind):
     if getattr(kind, "fit", None) is Compressed.fit:
-        return  # which is not fitted
+        return  # the model is not fitted
     for name, option in options_of(kind).items():
         for value in bad_values(option):
             model = kind(**{name: value}) if kind in RULES.values() else made(kind)
@@ -242,7 +242,7 @@ def test_numbers_are_within_bounds(value, least, most, above, below):
 
 
 class Window(Popularity):
-    """A user's own, with options that are declared nowhere."""
+    """A user's own class, with undeclared options."""
 
     def __init__(self, window="wide", *, weighting="count"):
         super().__init__(weighting=weighting)
@@ -250,7 +250,7 @@ class Window(Popularity):
 
 
 class Steady(ImplicitALS):
-    """A user's own, without a constructor."""
+    """A user's own class, without a constructor."""
 
 
 def test_classes_without_a_table_work():

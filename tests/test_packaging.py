@@ -1,4 +1,4 @@
-"""That the package is whole: in a checkout, in a copy of it without links, and in what setuptools is told to take."""
+"""The package is whole: in a checkout, in a copy of it without links, and in the files that setuptools takes."""
 
 import os
 import re
@@ -24,11 +24,11 @@ def test_every_package_is_listed():
         for folder, _, files in os.walk(place)
         if "__init__.py" in files
     ]
-    assert sorted(listed) == sorted([*on_disk, "fastrec.serving.page"])  # the last one holds files of the page alone
+    assert sorted(listed) == sorted([*on_disk, "fastrec.serving.page"])  # the last folder holds files of the page alone
 
 
 def test_a_copy_without_links_runs_without_being_installed(tmp_path):
-    """As a zip download, or a clone on a system that has no links."""
+    """Such a copy is a zip download, or a clone on a system that has no links."""
     for folder in ("fastrec", "src_numba"):
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"), symlinks=True)
     for path in tmp_path.rglob("*"):

@@ -1,4 +1,4 @@
-"""How many threads `n_jobs` stands for: in containers, by the environment, and in the workers of every kind of pool."""
+"""The number of threads for `n_jobs`: in containers, by the environment, and in the workers of every kind of pool."""
 
 import concurrent.futures
 import multiprocessing
@@ -20,7 +20,7 @@ quiet_fork = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # o
 
 @pytest.fixture(autouse=True)
 def four_cores(monkeypatch):
-    """Seen by workers that are forked, too; others see the machine's."""
+    """Sets four cores, which forked workers see, too; other workers see the machine's."""
     monkeypatch.setattr(parallel, "cpu_count", lambda: 4)
     for name in ("PYTHON_CPU_COUNT", "OMP_NUM_THREADS"):
         monkeypatch.delenv(name, raising=False)

@@ -1,4 +1,4 @@
-"""Files of models and of what users did are their owner's alone from their first moment, unless a mode says more."""
+"""Files of models and of users' events are their owner's alone from their first moment, unless a mode says more."""
 
 import os
 import stat

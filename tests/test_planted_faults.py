@@ -1,4 +1,4 @@
-"""The table of planted faults does not rot: each can be put into the code as it is, and its tests are there."""
+"""The table of planted faults stays valid: each can be put into the present code, and its tests exist."""
 
 import re
 from collections import Counter

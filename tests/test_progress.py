@@ -46,7 +46,7 @@ def test_an_error_within_passes(capsys):
 
 
 class KernelStream(io.StringIO):
-    """What stderr is in a notebook."""
+    """The stderr of a notebook."""
 
     __module__ = "ipykernel.iostream"
 

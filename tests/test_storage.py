@@ -45,7 +45,7 @@ def equal(first, second):
 
 
 def rewrite(path, change):
-    """Change a file's header in place, and give it the checksum that fits: only the change itself is wrong."""
+    """Changes a file's header in place, and gives it the checksum that fits: only the change itself is wrong."""
     content = path.read_bytes()
     length = int.from_bytes(content[:8], "little")
     header, body = json.loads(content[8 : 8 + length]), content[8 + length :]
@@ -62,7 +62,7 @@ def own(header, **fields):
     header["__metadata__"]["fastrec"] = json.dumps({**told, **fields})
 
 
-# -- what is written can be read
+# -- a written file can be read
 
 
 @settings(max_examples=60, deadline=None)
@@ -150,7 +150,7 @@ def test_metadata_beyond_the_cap_is_refused_in_writing(path, monkeypatch):
         write_arrays(path, {}, {"x": "y" * 300})
 
 
-# -- written whole or not at all
+# -- a file is written whole or not at all
 
 
 def test_a_failure_leaves_the_old_file_and_nothing_else(path, monkeypatch):
@@ -205,7 +205,7 @@ def test_folders_and_missing_folders(path):
         write_arrays(path / "not there" / "file", {})
 
 
-# -- files that are none
+# -- other files
 
 
 def zip_bytes():

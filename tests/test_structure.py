@@ -1,4 +1,4 @@
-"""What holds of the source as a whole: no circle of imports, short functions, files of one concept."""
+"""Rules for the source as a whole: no circle of imports, short functions, files of one concept."""
 
 import ast
 import importlib.util
@@ -16,7 +16,7 @@ FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 DOCUMENTED = (*FUNCTIONS, ast.ClassDef, ast.Module)
 # Lines of code, without docstrings, comments and blank lines.
 LONGEST_FUNCTION, LONGEST_FILE = 60, 450
-LONG_FUNCTIONS = {  # and why they are so
+LONG_FUNCTIONS = {  # and the reasons
     "step_pairs": "one pass over samples: split, its state would be handed on through memory",
     "step_lists": "as step_pairs",
     "step_labels": "as step_pairs",
@@ -44,7 +44,7 @@ UNTESTED = {  # modules without a file of tests, and where they are tested
 
 
 def modules() -> dict[str, Path]:
-    """The modules of the package by name."""
+    """Returns the modules of the package by name."""
     named = {}
     for folder, prefix in ((PACKAGE, ("fastrec",)), (KERNELS, ("fastrec", "kernels"))):
         for path in sorted(folder.rglob("*.py")):
@@ -54,7 +54,7 @@ def modules() -> dict[str, Path]:
 
 
 def imported_modules(path: Path, known: set[str]) -> set[str]:
-    """The package's modules that a file imports anywhere: at its top, inside functions, or for type checkers alone."""
+    """Returns the modules that a file imports anywhere: at its top, inside functions, or for type checkers alone."""
     found: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
@@ -91,7 +91,7 @@ def test_a_circle_would_be_found(tmp_path):
 
 
 def code_lines(source: str) -> set[int]:
-    """The numbers of the lines with code on them."""
+    """Returns the numbers of the lines with code on them."""
     blank = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
     tokens = [token for token in tokenize.generate_tokens(io.StringIO(source).readline) if token.type not in blank]
     lines = {line for token in tokens for line in range(token.start[0], token.end[0] + 1)}
@@ -104,7 +104,7 @@ def code_lines(source: str) -> set[int]:
 
 
 def count_code(path: Path) -> tuple[int, dict[str, int]]:
-    """Lines of code of a file, and of each of its functions."""
+    """Counts the lines of code of a file, and of each of its functions."""
     source = path.read_text(encoding="utf-8")
     lines = code_lines(source)
     functions = [

@@ -18,7 +18,7 @@ MODELS, INDEXES = ANSWERS["models"], ANSWERS["indexes"]
 
 
 def close(scores, expected):
-    """Scores as they were, but for how a CPU rounds, and for fold-in, which became more exact since."""
+    """Compares scores up to the rounding of a CPU, and fold-in, which has become more exact, more loosely."""
     largest = max((abs(score) for score in np.ravel(expected) if score > -1e30), default=1.0)
     np.testing.assert_allclose(scores, expected, rtol=5e-3, atol=5e-3 * largest)
 
@@ -38,7 +38,7 @@ def test_models_load_and_answer_as_before(name):
     close(pairs, told["pairs"])
     top = model.recommend(users, k=4)
     close(make.listed(top.scores), told["scores"])
-    for row, codes in enumerate(top.codes):  # ties and all but ties may change places
+    for row, codes in enumerate(top.codes):  # only ties and near ties may change places
         kept = codes[codes >= 0]
         if not top.fallback[row]:
             close(np.asarray(told["pairs"])[row][kept], top.scores[row][: len(kept)])

@@ -1,4 +1,4 @@
-"""What type checkers must see of the public names: mypy and pyright read this file, and nothing runs it."""
+"""The public names as type checkers must see them: mypy and pyright read this file, and nothing runs it."""
 
 from typing import assert_type
 

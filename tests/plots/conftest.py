@@ -1,4 +1,4 @@
-"""What pictures are drawn of, and that nothing is left of them."""
+"""Provides the data of pictures, and closes all figures after a test."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""What all pictures have in common."""
+"""The properties that all pictures share."""
 
 import subprocess
 import sys

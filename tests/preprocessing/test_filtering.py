@@ -45,14 +45,14 @@ def test_the_core_is_what_taking_away_leaves(pairs, user, item):
     core = reference.core(pairs, user, item)
     filtered = KCore(user, item).fit_transform(data)
     assert set(zip(filtered.user_codes.tolist(), filtered.item_codes.tolist(), strict=True)) == core
-    # Every interaction of a pair in the core stays, repeated ones too, with its value.
+    # Every interaction of a pair in the core stays with its value, repeated ones included.
     assert filtered.values.tolist() == [n for n, pair in enumerate(pairs, 1) if pair in core]
     assert filtered.shape == data.shape
     assert filtered.items is data.items
 
 
 def test_a_long_chain_is_taken_away_to_its_end():
-    # Each user holds the next item by two threads, the last one by one: all falls, one after the other.
+    # Each user holds the next item by two threads, the last one by one: all fall, one after the other.
     n = 3000
     users = np.repeat(np.arange(n), 2)
     items = np.column_stack([np.arange(n), np.arange(n) + 1]).ravel()

@@ -1,4 +1,4 @@
-"""Every event after a moment is asked about with all that its user did before it."""
+"""Every event after a moment is asked about, with all events of its user before it."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ def interactions(log):
 
 
 def questions(log, after, limit):
-    """The same as lists: whose, the numbers of the events before, the number of the event to find."""
+    """Returns the questions as lists: the user, the numbers of the events before, the number of the event to find."""
     found = []
     for user in USERS:
         events = sorted((time, row) for row, (who, _, time) in enumerate(log) if who == user)

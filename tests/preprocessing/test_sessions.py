@@ -14,7 +14,7 @@ logs = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 5), st.integers(0, 6
 
 
 def cut_by_hand(log, gap):
-    """The events of each session, the sessions of a user one after the other."""
+    """Returns the events of each session, the sessions of a user one after the other."""
     sessions = {}
     for user in sorted({user for user, _, _ in log}):
         own = sorted(((time, place) for place, (who, _, time) in enumerate(log) if who == user))

@@ -41,7 +41,7 @@ def numbers(part):
 
 
 def check_parts(data, train, test):
-    """Every event is in one of the parts, with all that belongs to it, and codes mean the same in all three."""
+    """Checks that every event is in one of the parts, unchanged, and that codes mean the same in all three."""
     assert not numbers(train) & numbers(test)
     assert numbers(train) | numbers(test) == numbers(data)
     for part in (train, test):

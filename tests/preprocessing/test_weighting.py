@@ -86,13 +86,13 @@ def test_all_kinds_of_x_give_the_same_cells(weight):
     result = weight.fit_transform(data)
     np.testing.assert_array_equal(result.matrix.toarray(), expected)
     assert result.users is data.users
-    # A new user's row is weighted by what was learned, as it would be among the others.
+    # The learned statistics weight a new user's row as they would weight it among the others.
     np.testing.assert_array_equal(weight.transform(X[3:4]), expected[3:4])
 
 
 @pytest.mark.parametrize(("k1", "b"), [(100.0, 0.8), (1.2, 0.75)])
 def test_bm25_is_that_of_implicit_where_it_is_asked_for(k1, b):
-    """The formula of implicit.nearest_neighbours.bm25_weight, written out."""
+    """The formula is that of implicit.nearest_neighbours.bm25_weight, written out."""
     X = np.array([[1.0, 0, 3], [2, 0, 1], [0, 5, 2], [0, 0, 4], [0, 1, 0]])
     idf = np.log(5) - np.log1p((X > 0).sum(axis=0))
     lengths = (1 - b) + b * X.sum(axis=1) / X.sum(axis=1).mean()
@@ -219,7 +219,7 @@ def test_negatives_are_items_not_had_as_many_as_asked(seed, density, ratio, stat
 
 def test_negatives_are_spread_evenly_over_the_items():
     rng = np.random.default_rng(0)
-    rows = np.argpartition(rng.random((5000, 200)), 5, axis=1)[:, :5]  # all alike: each item is drawn as often
+    rows = np.argpartition(rng.random((5000, 200)), 5, axis=1)[:, :5]  # all alike: each item is drawn equally often
     X = sparse.csr_array((np.ones(25_000), (np.repeat(np.arange(5000), 5), rows.ravel())), shape=(5000, 200))
     drawn = SampleNegatives(8).fit_transform(X)
     times = np.asarray((drawn < 0).sum(axis=0)).ravel()
@@ -253,7 +253,7 @@ SIZES = st.floats(0, float(np.float32(3e38)), width=32, exclude_min=True, allow_
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 4), SIZES), min_size=1, unique_by=lambda cell: cell[:2]))
 @example([(0, 0, 1e-45), (0, 1, 3e38)])
 def test_no_weighting_takes_an_entry_away(kind, cells):
-    """However small or large the values: what has a value has a weight, in every form of the data."""
+    """However small or large the values are, each has a weight, in every form of the data."""
     rows, columns, values = (np.array(part) for part in zip(*cells, strict=True))
     matrix = sparse.csr_array((values.astype(np.float32), (rows, columns)), shape=(4, 5))
     data = Interactions(rows, columns, values, users=np.arange(4), items=np.arange(5))

@@ -1,4 +1,4 @@
-"""The accountant against values of 50 digits, and against what dp-accounting says where that is installed."""
+"""The accountant against values of 50 digits, and against dp-accounting if it is installed."""
 
 import math
 import random
@@ -87,7 +87,7 @@ def test_a_delta_beyond_its_range_is_refused(delta):
 
 
 def test_no_delta_is_below_the_exact_one_nor_far_above_it():
-    """Over all sizes of μ, those included whose two terms differ by less than their rounding."""
+    """The test covers all sizes of μ, also those whose two terms differ by less than their rounding."""
     mp = pytest.importorskip("mpmath", reason="values of 60 digits are mpmath's")
     draw = random.Random(0)
     with mp.workdps(60):

@@ -1,4 +1,4 @@
-"""Lower bounds: exact intervals, never above what they bound but as rarely as they say, and near it."""
+"""Lower bounds: exact intervals, above the bounded value only as rarely as they say, and near it."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ def test_chances_are_bounded_as_scipy_does():
 
 def test_a_bound_of_mu_is_what_right_guesses_give():
     inside, outside = np.ones(100), np.zeros(100)
-    right = 2 * int(100 * (1 - FIRST))  # all that are counted
+    right = 2 * int(100 * (1 - FIRST))  # all numbers that are counted
     assert bound_mu(inside, outside, 0.95) == pytest.approx(2 * norm.ppf(beta.ppf(0.05, right, 1)), rel=1e-9)
 
 

@@ -1,4 +1,4 @@
-"""The budget file: charged by whoever names it, and never beyond."""
+"""The budget file is charged by everybody who names it, and never beyond the budget."""
 
 import concurrent.futures
 

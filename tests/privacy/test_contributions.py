@@ -1,4 +1,4 @@
-"""What users add to sums: never longer than the unit, in whole numbers, and what it should be."""
+"""The contributions of users to sums: never longer than the unit, in whole numbers, and correct."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from fastrec.privacy.contributions import count_shares, sum_pairs
 
 @st.composite
 def rows(draw):
-    """A user's row, weights of items and a unit."""
+    """Draws a user's row, weights of items and a unit."""
     n = draw(st.integers(1, 12))
     row = draw(st.lists(st.booleans(), min_size=n, max_size=n))
     weights = draw(st.lists(st.integers(1, 32), min_size=n, max_size=n))
@@ -30,7 +30,7 @@ def test_no_user_adds_a_vector_longer_than_the_unit(drawn):
 
 
 def as_vector(square):
-    """What lies below the diagonal, of length 1."""
+    """Returns the part below the diagonal, of length 1."""
     lower = square[np.tri(len(square), k=-1, dtype=bool)]
     return lower / max(np.linalg.norm(lower), 1e-9)
 

@@ -1,4 +1,4 @@
-"""The noise: its table against exact chances, its sums against the Gaussian that they stand for."""
+"""The noise: its table against exact probabilities, its sums against the Gaussian that they stand for."""
 
 import os
 from decimal import Decimal, localcontext
@@ -22,7 +22,7 @@ from fastrec.privacy.gaussian import (
 
 
 def exact_chances(width, reach):
-    """P(|k|) of a discrete Gaussian for k from 0 to reach, by decimals."""
+    """Returns P(|k|) of a discrete Gaussian for k from 0 to reach, by decimals."""
     weights = [(-Decimal(k * k) / (2 * width * width)).exp() for k in range(reach + 1)]
     total = 2 * sum(weights[1:]) + weights[0]
     return [weight / total for weight in weights]
@@ -46,7 +46,7 @@ def test_the_table_has_the_chances_of_the_discrete_gaussian():
 
 
 def test_a_sum_of_small_gaussians_is_as_near_to_a_gaussian_as_the_formula_says():
-    """The same construction with small numbers, exactly: w = 3.1, so that the chances are right to 1e-70."""
+    """The same construction with small numbers, exactly: w = 3.1, so that the probabilities are right to 1e-70."""
     width, factor, reach = 31, 10, 31 * 26
     with localcontext() as context:
         context.prec = 130
@@ -101,7 +101,7 @@ def normal(mp, x, sigma):
 
 @pytest.mark.parametrize(("width", "factor", "w"), [(5, 6, 0.82), (8, 8, 0.99), (9, 7, 1.27)])
 def test_the_difference_of_a_sum_from_a_gaussian_is_the_one_that_is_stated(width, factor, w):
-    """With parts so narrow that it can be seen: it is below 2.1 exp(-2π² w²), and not far below."""
+    """The parts are so narrow that the difference shows: it is below 2.1 exp(-2π² w²), and not far below."""
     mp = pytest.importorskip("mpmath", reason="60 digits are mpmath's")
     with mp.workdps(60):
         w = width / mp.sqrt(1 + factor**2)
@@ -117,7 +117,7 @@ def test_the_difference_of_a_sum_from_a_gaussian_is_the_one_that_is_stated(width
 
 
 def test_a_rounded_gaussian_is_a_discrete_one_up_to_what_is_stated():
-    """N(0, s²) rounded at random with a width of τ, integrated, beside the discrete Gaussian of s² + τ²."""
+    """N(0, s²), rounded at random with a width of τ and integrated, is beside the discrete Gaussian of s² + τ²."""
     mp = pytest.importorskip("mpmath", reason="60 digits are mpmath's")
     with mp.workdps(30):
         s, tau = mp.mpf(3), mp.mpf("0.8")
@@ -138,7 +138,7 @@ def test_a_rounded_gaussian_is_a_discrete_one_up_to_what_is_stated():
 
 @pytest.mark.parametrize("shift", [1, 7, 25])
 def test_the_discrete_noise_protects_as_the_continuous_one_that_is_accounted(shift):
-    """Exact deltas of the discrete Gaussian, beside those of a continuous one of variance σ² - τ²."""
+    """Exact deltas of the discrete Gaussian are beside those of a continuous one of variance σ² - τ²."""
     mp = pytest.importorskip("mpmath", reason="60 digits are mpmath's")
     with mp.workdps(40):
         sigma, tau = mp.mpf(12), mp.mpf("1.5")

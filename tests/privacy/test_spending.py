@@ -1,4 +1,4 @@
-"""Spending: shares of an epsilon, and nothing beyond."""
+"""Spending: shares of an epsilon, and no more."""
 
 import numpy as np
 import pytest

@@ -12,7 +12,7 @@ def penalties(X, alpha, regularization, exponent):
 
 
 def loss(X, users, items, alpha, regularization, exponent):
-    """The objective, cell by cell."""
+    """Returns the objective, cell by cell."""
     preference = (X > 0).astype(float)
     fit = (confidences(X, alpha) * (preference - users @ items.T) ** 2).sum()
     penalty = (penalties(X, alpha, regularization, exponent) * (users**2).sum(axis=1)).sum()
@@ -20,7 +20,7 @@ def loss(X, users, items, alpha, regularization, exponent):
 
 
 def solve_rows(X, items, alpha, regularization, exponent):
-    """The factors of each row that minimise the loss for the given item factors."""
+    """Returns the factors of each row that minimise the loss for the given item factors."""
     solved = np.zeros((len(X), items.shape[1]))
     for row, (c, penalty) in enumerate(
         zip(confidences(X, alpha), penalties(X, alpha, regularization, exponent), strict=True)

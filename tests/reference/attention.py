@@ -6,12 +6,12 @@ import numpy as np
 
 
 def normalize(x, factors):
-    """Rows with a mean square of 1 over their true width."""
+    """Returns rows with a mean square of 1 over their true width."""
     return x / np.sqrt((x**2).sum(1, keepdims=True) / factors + 1e-6)
 
 
 def attend(q, k, v, biases, heads, scale):
-    """Causal attention within one sequence; `biases` are of shape (heads, span), the nearest last."""
+    """Returns causal attention within one sequence; `biases` are of shape (heads, span), the nearest last."""
     out, width = np.zeros_like(q), q.shape[1] // heads
     for head in range(heads):
         part = slice(head * width, (head + 1) * width)
@@ -23,7 +23,7 @@ def attend(q, k, v, biases, heads, scale):
 
 
 def outputs(layout, weights, rows):
-    """What comes out of the network for the padded rows of one sequence."""
+    """Returns the network's output for the padded rows of one sequence."""
     weights, x = weights.astype(np.float64), rows.astype(np.float64)
     parts = [weights[at : at + n * m].reshape(n, m) for n, m, at, _, _ in layout.matrices()]
     inner, blocks = layout.inner, max(1, layout.blocks)
@@ -44,7 +44,7 @@ def outputs(layout, weights, rows):
 
 
 def losses(h, targets, vectors, codes, corrections):
-    """The loss of each row among the candidates, and its own target."""
+    """Returns the loss of each row among the candidates and its own target."""
     lost = []
     for row, target in zip(h, targets, strict=True):
         others = codes != target
@@ -55,7 +55,7 @@ def losses(h, targets, vectors, codes, corrections):
 
 
 def step_loss(layout, weights, vectors, starts, items, targets, codes, corrections):
-    """The mean loss of the events of a step."""
+    """Returns the mean loss of the events of a step."""
     vectors, total = vectors.astype(np.float64), 0.0
     for begin, end in pairwise(starts):
         h = outputs(layout, weights, vectors[items[begin:end]] * np.sqrt(layout.factors))

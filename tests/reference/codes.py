@@ -1,4 +1,4 @@
-"""How rows of bytes are read, in plain NumPy."""
+"""Reads rows of bytes in plain NumPy."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from fastrec.compression import BinaryCodec, Float16Codec, Int4Codec, Int8Codec,
 
 
 def decode(codec, rows):
-    """The vectors that rows of a codec stand for, float64."""
+    """Returns the vectors that rows of a codec stand for, as float64."""
     width = codec.bytes_per_vector_ - 4 * codec.exact_columns_
     coordinates = read_level(codec, rows[:, :width].copy())
     if codec.rotation_ is not None:

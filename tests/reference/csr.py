@@ -1,10 +1,10 @@
-"""What a matrix of codes must be, however it was made."""
+"""Checks a matrix of codes, however it was made."""
 
 import numpy as np
 
 
 def check_canonical(matrix):
-    """Raise a ValueError unless the rows are in order, and the codes in them sorted, unique and in range."""
+    """Raises a ValueError unless the rows are in order, and the codes in them sorted, unique and in range."""
     indptr, indices = matrix.indptr, matrix.indices
     if indptr[0] != 0 or indptr[-1] != len(indices) or np.any(indptr[1:] < indptr[:-1]):
         raise ValueError("the rows of a matrix do not follow each other")

@@ -10,14 +10,14 @@ def penalties(X, regularization, dropout):
 
 
 def weights(X, regularization, dropout=0.0, relaxation=0.0):
-    """B = I - P diag(m), with P = (XᵀX + Λ)⁻¹ and the least m ≥ Λ that keeps B_jj at most `relaxation`."""
+    """Returns B = I - P diag(m), with P = (XᵀX + Λ)⁻¹ and the least m ≥ Λ that keeps B_jj at most `relaxation`."""
     penalty = penalties(X, regularization, dropout)
     P = np.linalg.inv(X.T @ X + np.diag(penalty))
     return np.eye(len(P)) - P * np.maximum(penalty, (1 - relaxation) / np.diag(P))
 
 
 def weights_by_columns(X, regularization, dropout=0.0, relaxation=0.0):
-    """The same with no closed form: each column by ridge regression, its own weight held where it were too large."""
+    """Computes the same without a closed form: ridge regression of each column, its own weight held if too large."""
     G = X.T @ X
     A = G + np.diag(penalties(X, regularization, dropout))
     B = np.linalg.solve(A, G)
@@ -30,7 +30,7 @@ def weights_by_columns(X, regularization, dropout=0.0, relaxation=0.0):
 
 
 def expected_loss(X, B, dropout):
-    """The mean squared error of rebuilding the rows from themselves with entries hidden, over all ways to hide them.
+    """Returns the mean squared error of rows rebuilt from themselves with hidden entries, over all ways to hide.
 
     Each entry is hidden with the probability `dropout`; those that stay count for the hidden ones.
     """
@@ -50,7 +50,7 @@ def loss(X, B, regularization, dropout):
 
 
 def supports(X, regularization, dropout, k):
-    """For each item, a list of the k others that predict it best alone, the most popular first."""
+    """Returns, for each item, a list of the k others that predict it best alone, the most popular first."""
     norms = np.sqrt((X**2).sum(axis=0) + penalties(X, regularization, dropout))
     gramian = np.abs(X).T @ np.abs(X)
     popularity = np.argsort(-(X != 0).sum(axis=0), kind="stable")
@@ -64,7 +64,7 @@ def supports(X, regularization, dropout, k):
 
 
 def weights_on_supports(X, chosen, regularization, dropout=0.0, relaxation=0.0):
-    """Each column of B solved among its own support alone."""
+    """Solves each column of B among its own support alone."""
     penalty = penalties(X, regularization, dropout)
     B = np.zeros((X.shape[1], X.shape[1]))
     for item, support in enumerate(chosen):

@@ -23,7 +23,7 @@ def solve_rows(R, known, others, mean, regularization, bias_regularization, expo
 
 
 def fit(R, known, items, iterations, *options):
-    """The mean, users and items after so many epochs from the given items, all users first in each."""
+    """Returns the mean, users and items after some epochs from the given items, all users first in each."""
     mean = R[known].mean()
     for _ in range(iterations):
         users = solve_rows(R, known, items, mean, *options)

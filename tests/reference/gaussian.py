@@ -2,5 +2,5 @@
 
 
 def place_numbers(numbers, thresholds):
-    """How many thresholds are below each number."""
+    """Counts the thresholds below each number."""
     return [sum(threshold < number for threshold in thresholds) for number in numbers]

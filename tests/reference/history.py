@@ -2,7 +2,7 @@
 
 
 def append(history, events, policy):
-    """A history as {item: (value, place)}, the oldest of place 0, with events of (item, value) behind it."""
+    """Returns a history {item: (value, place)}, the oldest of place 0, with events of (item, value) appended."""
     values = {item: value for item, (value, _) in sorted(history.items(), key=lambda entry: entry[1][1])}
     for item, value in events:
         had = values.pop(item, None)
@@ -12,5 +12,5 @@ def append(history, events, policy):
 
 
 def liked(history):
-    """The items of values that are not 0, the oldest first."""
+    """Returns the items whose values are not 0, the oldest first."""
     return [item for item, (value, _) in sorted(history.items(), key=lambda entry: entry[1][1]) if value]

@@ -1,8 +1,8 @@
-"""Plain Python twins of what is done to interactions: slow, and short enough to be seen right."""
+"""Plain Python twins of the operations on interactions: slow, and short enough to be checked by eye."""
 
 
 def merge(users, items, values, times, policy):
-    """{(user, item): value}, event by event."""
+    """Returns {(user, item): value}, event by event."""
     cells = {}
     order = (
         range(len(users)) if times is None or policy != "last" else sorted(range(len(users)), key=lambda e: times[e])
@@ -19,7 +19,7 @@ def merge(users, items, values, times, policy):
 
 
 def core(pairs, user, item):
-    """The pairs left when users and items with too few partners are taken away, until none is left to take."""
+    """Returns the pairs that are left when users and items with too few partners are removed, again and again."""
     pairs = set(pairs)
     while True:
         partners = {}
@@ -33,7 +33,7 @@ def core(pairs, user, item):
 
 
 def last(users, times, n):
-    """The events that are among the last n of their user, of users that have more."""
+    """Marks the events that are among the last n of their user, for users that have more."""
     chosen = set()
     for user in set(users):
         events = sorted((e for e in range(len(users)) if users[e] == user), key=lambda e: (times[e], e))

@@ -1,4 +1,4 @@
-"""The smallest model of order there can be: what came last is recommended what stands next to it in the catalogue."""
+"""The smallest model of order: it recommends the items next to the last one in the catalogue."""
 
 from typing import ClassVar
 
@@ -8,7 +8,7 @@ from fastrec.models import Updating
 
 
 class LastItem(Updating):
-    """The nearer an item's code to that of the newest item in a history, the better."""
+    """A model in which items score higher the nearer their code is to that of the newest item in a history."""
 
     reads_order: ClassVar = True
 
@@ -28,6 +28,6 @@ class LastItem(Updating):
 
 
 class StrictlyLastItem(LastItem):
-    """The same, where there must be an order."""
+    """The same model, which requires an order."""
 
     needs_order: ClassVar = True

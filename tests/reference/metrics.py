@@ -1,4 +1,4 @@
-"""Metrics as their definitions read: one user at a time, sets and lists, nothing shared with the kernels."""
+"""Metrics as their definitions read: one user at a time, sets and lists, no code shared with the kernels."""
 
 import math
 
@@ -6,7 +6,7 @@ import numpy as np
 
 
 def _hits(ranking, truth, k):
-    """The places (from 1) of the hits among the first k, each relevant item once."""
+    """Returns the places (from 1) of the hits among the first k, each relevant item once."""
     found, places = set(), []
     for place, item in enumerate(ranking[:k], start=1):
         if item in truth and item not in found:
@@ -64,7 +64,7 @@ def r_precision(ranking, truth, k):
 
 
 def auc(ranking, truth, k, n_items):
-    """Counted over all pairs of a relevant and an irrelevant item, unlisted items at one common last place."""
+    """Counts all pairs of a relevant and an irrelevant item; unlisted items share one last place."""
     listed = [item for item in ranking[:k] if item >= 0]
     place = {item: listed.index(item) if item in listed else len(listed) for item in range(n_items)}
     negatives = [item for item in range(n_items) if item not in truth]
@@ -90,7 +90,7 @@ PER_USER = [
 
 
 def per_user(function, ranking, truth, k):
-    """`function` for every row, NaN where the truth is empty. `truth` is dense."""
+    """Computes `function` for every row, NaN if the truth is empty. `truth` is dense."""
     values = []
     for row, grades in zip(ranking, truth, strict=True):
         relevant = {item: float(grade) for item, grade in enumerate(grades) if grade > 0}
@@ -99,13 +99,13 @@ def per_user(function, ranking, truth, k):
 
 
 def gini(counts):
-    """By the mean absolute difference between all pairs."""
+    """Computes it by the mean absolute difference between all pairs."""
     counts = np.asarray(counts, dtype=float)
     return np.abs(counts[:, None] - counts[None, :]).sum() / (2 * len(counts) ** 2 * counts.mean())
 
 
 def diversity(ranking, vectors, k):
-    """Pair by pair."""
+    """Computes it pair by pair."""
     items = list(dict.fromkeys(item for item in ranking[:k] if item >= 0))
     unlike = []
     for place, one in enumerate(items):

@@ -1,11 +1,11 @@
-"""Neighbourhood models in plain float64 NumPy: dense similarities of rows, the best of each, how they are compared."""
+"""Neighbourhood models in plain float64 NumPy: dense similarities of rows, the best of each, comparisons."""
 
 import numpy as np
 import pytest
 
 
 def weighted(X, similarity, mean_length=None, counts=None, n=None, k1=1.2, b=0.75):
-    """Rows weighted: entries, and the square root of the weight of each column."""
+    """Returns weighted rows: the entries, and the square root of the weight of each column."""
     counts = (X > 0).sum(axis=0) if counts is None else counts
     n = len(X) if n is None else n
     if similarity == "tfidf":
@@ -19,7 +19,7 @@ def weighted(X, similarity, mean_length=None, counts=None, n=None, k1=1.2, b=0.7
 
 
 def similarities(rows, others, similarity, shrinkage=0.0, asymmetry=0.5, **options):
-    """Of each of `rows` with each of `others`: both are weighted by what the others say about the columns.
+    """Returns the similarities of `rows` with `others`, both weighted by statistics of the others' columns.
 
     `asymmetry` is the share of the exponent that is on the side of the others.
     """
@@ -43,7 +43,7 @@ def similarities(rows, others, similarity, shrinkage=0.0, asymmetry=0.5, **optio
 
 
 def walks(X, alpha, beta):
-    """RP3beta: of each item (rows) to each item."""
+    """Returns the weights of RP3beta from each item (rows) to each item."""
     users, items = X.sum(axis=1), X.sum(axis=0)
     to_items = (X / np.where(users > 0, users, 1)[:, None]) ** alpha
     to_users = (X.T / np.where(items > 0, items, 1)[:, None]) ** alpha
@@ -53,7 +53,7 @@ def walks(X, alpha, beta):
 
 
 def keep_best(matrix, k, itself=True):
-    """Each row with its k largest entries above 0, ties by the lower column; without the diagonal, if `itself`."""
+    """Keeps each row's k largest entries above 0, ties by the lower column; without the diagonal, if `itself`."""
     matrix = np.where(matrix > 0, matrix, 0).astype(np.float32)
     if itself:
         np.fill_diagonal(matrix, 0)
@@ -65,7 +65,7 @@ def keep_best(matrix, k, itself=True):
 
 
 def count_shared(A, B):
-    """How many features each row of A shares with each column of B."""
+    """Counts the features that each row of A shares with each column of B."""
     return (A > 0).astype(int) @ (B > 0).astype(int)
 
 
@@ -74,7 +74,7 @@ def random_matrix(rng, rows, columns, density=0.3, largest=5):
 
 
 def assert_same_kept(found, expected, full):
-    """The same entries kept, but for those that rounding may put on either side of the last place."""
+    """Checks that the same entries are kept, except those that rounding may move across the last place."""
     differ = (found > 0) != (expected > 0)
     for row, column in zip(*np.nonzero(differ), strict=True):
         kept = expected[row][expected[row] > 0]

@@ -4,7 +4,7 @@ import numpy as np
 
 
 def logits(layout, named, users, items):
-    """What the network puts out for rows of vectors without padding; batch normalization over all rows."""
+    """Returns the network's output for rows of vectors without padding; batch normalization is over all rows."""
     factors, out = layout.factors, 0.0
     if layout.product:
         products = users[:, :factors] * items[:, :factors]
@@ -23,13 +23,13 @@ def logits(layout, named, users, items):
 
 
 def loss(kind, out, targets, weights):
-    """The sum of the losses."""
+    """Returns the sum of the losses."""
     each = np.logaddexp(0, out) - targets * out if kind == "logistic" else (out - targets) ** 2
     return (weights * each).sum()
 
 
 def slopes(function, point, step=1e-6):
-    """The gradient of a function of one array, by central differences."""
+    """Returns the gradient of a function of one array, by central differences."""
     gradient = np.empty(point.shape)
     for index in np.ndindex(point.shape):
         there, back = point.copy(), point.copy()
@@ -40,7 +40,7 @@ def slopes(function, point, step=1e-6):
 
 
 class Adam:
-    """Dense Adam with decoupled weight decay, as PyTorch's AdamW has it."""
+    """Dense Adam with decoupled weight decay, as in PyTorch's AdamW."""
 
     def __init__(self, values, learning_rate, decay=0.0):
         self.values = values.astype(np.float64)

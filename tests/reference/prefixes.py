@@ -1,10 +1,10 @@
-"""Regression over prefixes, each of them made."""
+"""Regression over prefixes, each of them listed."""
 
 import numpy as np
 
 
 def sums(sequences, n_items, memory, ahead, window, power, before=0.0):
-    """Σ w s yᵀ and Σ w s sᵀ over all prefixes that have a future; pairs further apart than `window` are left out.
+    """Returns Σ w s yᵀ and Σ w s sᵀ over all prefixes with a future; pairs farther apart than `window` are left out.
 
     The first has the share `before` of its transpose added.
     """

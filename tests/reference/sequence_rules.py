@@ -4,7 +4,7 @@ import numpy as np
 
 
 def weights(sequences, n_items, window, decay, source_exponent, target_exponent, before=0):
-    """The weight of each item (row) for each other one, float64, of shape (n_items, n_items)."""
+    """Returns the weight of each item (row) for each other one, float64, of shape (n_items, n_items)."""
     sums, counts = np.zeros((n_items, n_items)), np.zeros(n_items)
     for items in sequences:
         for place, item in enumerate(items):
@@ -16,7 +16,7 @@ def weights(sequences, n_items, window, decay, source_exponent, target_exponent,
 
 
 def scores(sequence, weights, recency, last):
-    """The score of each item behind a sequence, of shape (n_items,)."""
+    """Returns the score of each item after a sequence, of shape (n_items,)."""
     total = np.zeros(len(weights))
     for age, item in enumerate(reversed(sequence[-last:])):
         total += recency**age * weights[item]
@@ -24,7 +24,7 @@ def scores(sequence, weights, recency, last):
 
 
 def pair_sums(sequences, n_items, fades):
-    """What pairs of each item (row) and each other one count together, of shape (n_items, n_items)."""
+    """Returns the sums of pairs of each item (row) and each other one, of shape (n_items, n_items)."""
     sums = np.zeros((n_items, n_items))
     for items in sequences:
         for place, item in enumerate(items):

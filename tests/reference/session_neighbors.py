@@ -4,7 +4,7 @@ import numpy as np
 
 
 def similarities(history, sessions, shares, most):
-    """The similarity of each session to a history, float32, and the place of the latest item in common, or None."""
+    """Returns each session's similarity to a history, float32, and the place of the latest common item, or None."""
     found = [(np.float32(0), None)] * len(sessions)
     for number, session in enumerate(sessions):
         total, place = 0.0, None
@@ -18,7 +18,7 @@ def similarities(history, sessions, shares, most):
 
 
 def scores(history, sessions, shares, most, k):
-    """The score of each item, float64, of shape (n_items,)."""
+    """Returns the score of each item, float64, of shape (n_items,)."""
     found = similarities(history, sessions, shares, most)
     near = sorted((number for number in range(len(found)) if found[number][0] > 0), key=lambda n: (-found[n][0], n))
     total = np.zeros(len(shares.targets))

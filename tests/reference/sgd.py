@@ -48,7 +48,7 @@ class Side:
 
 
 def runs(users):
-    """(user, first, last) of each run of equal users."""
+    """Yields (user, first, last) of each run of equal users."""
     starts = [k for k in range(len(users)) if k == 0 or users[k] != users[k - 1]]
     return [(users[a], a, b) for a, b in zip(starts, [*starts[1:], len(users)], strict=True)]
 
@@ -164,7 +164,7 @@ def step_ratings(users, items, ratings, mean, offsets, left, right):
 
 
 def solve_ratings(codes, ratings, mean, offset, rows, biases, decay, bias_decay):
-    """The user's row and bias that the normal equations give."""
+    """Returns the user's row and bias that solve the normal equations."""
     targets = ratings - mean - biases[codes] - rows[codes] @ offset
     design = np.c_[rows[codes], np.ones(len(codes))]
     penalty = len(codes) * np.diag([decay] * rows.shape[1] + [bias_decay])
@@ -173,7 +173,7 @@ def solve_ratings(codes, ratings, mean, offset, rows, biases, decay, bias_decay)
 
 
 def fold(codes, prior, passes, rate, decay, slope):
-    """A user's row: passes over a history from its prior on, at rates that fall to zero.
+    """Returns a user's row: passes over a history from its prior on, at rates that fall to zero.
 
     `slope(x, place, number)` is how the loss of the entry at a place falls with x; `number` is its first random one.
     None: nothing moves.

@@ -4,9 +4,9 @@ import numpy as np
 
 
 def gradients(X, W, l1, l2):
-    """How far each weight is from a minimum of ½‖X - XW‖² + l2/2 ‖W‖² + l1 Σ W over W ≥ 0 with a diagonal of 0.
+    """Returns the gradients at weights W of ½‖X - XW‖² + l2/2 ‖W‖² + l1 Σ W over W ≥ 0 with a diagonal of 0.
 
-    That is the size of its gradient, or, for a weight of 0, as much of it as asks for a larger one.
+    The size of each is returned; for a weight of 0, only the part that asks for a larger weight.
     """
     gramian = X.T @ X
     gradient = gramian - l1 - gramian @ W - l2 * W

@@ -1,4 +1,4 @@
-"""What each row that a model solves is held to beside a float64 twin.
+"""The bounds of each row that a model solves, beside a float64 twin.
 
 With the row's system A x = b in float64: the backward error |Ax - b| is at most 5e-6 (|A| |x| + |b|), the forward error
 |x - x*| at most 1e-6 times the condition of A, of |x*|.
@@ -11,7 +11,7 @@ SOLVABLE = 1e12  # beyond it float64 cannot tell the solution itself
 
 
 def assert_solved(matrix, right, got):
-    """One row's bounds; what float32 cannot hold at all is left out."""
+    """Checks the bounds of one row; numbers that float32 cannot hold at all are left out."""
     largest, smallest = np.linalg.eigvalsh(matrix)[[-1, 0]]
     residual = np.linalg.norm(matrix @ got - right)
     assert residual <= BACKWARD * (largest * np.linalg.norm(got) + np.linalg.norm(right))
@@ -27,7 +27,7 @@ def entries_of(matrix, row):
 
 
 def assert_implicit(vectors, matrix, solutions, gramian, alpha, penalty_of):
-    """The rows of Hu, Koren and Volinsky's equations."""
+    """Checks the rows of Hu, Koren and Volinsky's equations."""
     for row, got in enumerate(solutions.astype(np.float64)):
         items, values = entries_of(matrix, row)
         near, extra = vectors[items].astype(np.float64), alpha * values

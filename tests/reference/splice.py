@@ -2,7 +2,7 @@
 
 
 def splice(old, rows, new, policy):
-    """Rows as {column: value}: those of `old`, but for `rows`, which take in those of `new`."""
+    """Returns rows {column: value}: those of `old`, and for `rows` those of `old` and `new` combined."""
     result = [dict(row) for row in old]
     for row, given in zip(rows, new, strict=True):
         if policy == "replace":

@@ -4,7 +4,7 @@ import numpy as np
 
 
 def choose(values, strengths, k):
-    """For each column its own row, and k others of the largest value · strength above 0, of equal ones the first."""
+    """Returns each column's own row, and k others of the largest value · strength above 0, the first of equal ones."""
     found = []
     for column in range(values.shape[1]):
         shares = values[:, column] * strengths
@@ -15,7 +15,7 @@ def choose(values, strengths, k):
 
 
 def regress(gramian, right, chosen):
-    """Each column of a right side solved among the rows of its support alone."""
+    """Solves each column of a right side among the rows of its support alone."""
     weights = np.zeros(right.shape)
     for column, rows in enumerate(chosen):
         weights[rows, column] = np.linalg.solve(gramian[np.ix_(rows, rows)], right[rows, column])

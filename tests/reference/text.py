@@ -1,14 +1,14 @@
-"""Delimited text taken apart in plain Python: the twin of the kernels in fastrec.kernels.text."""
+"""Parses delimited text in plain Python: the twin of the kernels in fastrec.kernels.text."""
 
 import re
 
 
 class Malformed(ValueError):
-    """What is wrong, in the words of the kernels' constants."""
+    """Raised for a fault, in the words of the kernels' constants."""
 
 
 def read_records(text, delimiter, quote):
-    """The records of a text as lists of fields; empty lines are none."""
+    """Returns the records of a text as lists of fields; empty lines are no records."""
     records, at = [], 0
     while at < len(text):
         if end := _line_end(text, at):

@@ -1,4 +1,4 @@
-"""The smallest factor model there can be: what a new family must define, and nothing else."""
+"""The smallest factor model: only what a new family must define."""
 
 from typing import ClassVar
 
@@ -10,7 +10,7 @@ from fastrec.models import Explaining, FactorRecommender, register
 
 @register
 class TinyFactors(Explaining, FactorRecommender):
-    """Items have random vectors, users the sum of those in their history, by value."""
+    """A model whose items have random vectors, and whose users have the sum of those in their history, by value."""
 
     capabilities: ClassVar = FactorRecommender.capabilities | {"explain"}
     _learned: ClassVar = {"n_iter_": Value(int, least=0)}

@@ -19,7 +19,7 @@ def sum_lanes(terms):
 
 
 def score_exactly(queries, vectors, metric="ip"):
-    """Scores of shape (n_queries, n): summed in float64, rounded to float32, kept within its range."""
+    """Returns scores of shape (n_queries, n): summed in float64, rounded to float32, kept within its range."""
     queries = np.asarray(queries, np.float32).astype(np.float64)[:, None, :]
     vectors = np.asarray(vectors, np.float32).astype(np.float64)[None, :, :]
     if metric == "l2":
@@ -33,7 +33,7 @@ def score_exactly(queries, vectors, metric="ip"):
 
 
 def select_topk(scores, k, exclude=None, allow=None):
-    """Codes and scores of the best k of each row: score falling, then code rising.
+    """Returns codes and scores of the best k of each row: score falling, then code rising.
 
     `exclude` and `allow` are bool (b, n).
     """

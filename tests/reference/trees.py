@@ -6,7 +6,7 @@ import numpy as np
 
 
 def path(trees, tree, row):
-    """The nodes that a row comes by, from the root to a leaf."""
+    """Returns the nodes on a row's path, from the root to a leaf."""
     nodes = [int(trees.starts[tree])]
     while int(trees.lefts[nodes[-1]]) != nodes[-1]:
         node = nodes[-1]
@@ -17,12 +17,12 @@ def path(trees, tree, row):
 
 
 def sum_leaves(trees, X):
-    """The score of each row of X, of shape (n, features)."""
+    """Returns the score of each row of X, of shape (n, features)."""
     return np.array([sum(trees.values[path(trees, tree, row)[-1]] for tree in range(len(trees.starts))) for row in X])
 
 
 def trace_leaves(trees, row):
-    """What each feature changed on the ways of a row, and last the sum of the roots."""
+    """Returns the change by each feature on the paths of a row, and last the sum of the roots."""
     parts = np.zeros(len(row) + 1)
     for tree in range(len(trees.starts)):
         nodes = path(trees, tree, row)

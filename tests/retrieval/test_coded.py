@@ -1,4 +1,4 @@
-"""CodedIndex: exactly the best of what the codes stand for, by every instruction set, with every filter."""
+"""CodedIndex: exactly the best of the decoded vectors, by every instruction set, with every filter."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ def vectors(n, d, seed):
 
 
 def best(scores, k, closed=None):
-    """Codes and scores of the best k, ties by code, float32 scores."""
+    """Returns codes and scores of the best k, ties by code, float32 scores."""
     scores = np.where(closed, -np.inf, scores) if closed is not None else scores
     scores = np.pad(scores, ((0, 0), (0, max(0, k - scores.shape[1]))), constant_values=-np.inf)
     order = np.lexsort((np.broadcast_to(np.arange(scores.shape[1]), scores.shape), -scores), axis=1)[:, :k]
@@ -45,7 +45,7 @@ def exact_scores(codec, rows, queries, norms=None):
 def check(top, scores, k, closed=None):
     codes, values = best(scores, k, closed)
     np.testing.assert_allclose(top.scores, values, rtol=3e-7, atol=1e-30)
-    # Sums in another order may round a tie apart; where scores differ by more, the codes are the same.
+    # Sums in another order may order a tie otherwise; if scores differ by more, the codes are the same.
     differing = top.codes != codes
     if differing.any():
         rows, places = np.nonzero(differing)
@@ -263,7 +263,7 @@ def test_sizes_of_vectors_and_queries_do_not_matter(name, size):
     V, Q = vectors(700, 24, 0), vectors(20, 24, 1)
     codes = index_of(name, V).search(Q, 5).codes
     scaled = index_of(name, V * np.float32(size))
-    # What float32 cannot hold is its largest number: then many are alike.
+    # A score that float32 cannot hold becomes its largest number, so many scores are equal.
     for queries in (Q, Q * np.float32(1e20), Q * np.float32(1e-20)):
         top = scaled.search(queries, 5)
         assert np.isfinite(top.scores).all()

@@ -80,7 +80,7 @@ def test_calibration_takes_the_best_next_item_by_its_objective(seed, weight, k):
             def objective(extra, taken=taken, worth=worth, row=row):
                 listed = [*taken, extra]
                 far = metrics.calibration(np.array([listed]), history[row : row + 1], features)[0]
-                if np.isnan(far):  # a list without features: q is nothing, p stands alone
+                if np.isnan(far):  # a list without features: q is zero, and only p counts
                     mix = history[row] @ (features / np.maximum(features.sum(1, keepdims=True), 1e-300))
                     p = mix / mix.sum() if mix.sum() else mix
                     far = float((p[p > 0] * np.log(1 / 0.01)).sum())
@@ -148,7 +148,7 @@ def test_cost_and_gain_are_shown_by_evaluate():
     by_history = models["calibrated"].recommend(history, 5)
     assert by_history.users.tolist() == ["u0", "u1", "u2"]
     np.testing.assert_array_equal(by_history.codes, models["calibrated"].recommend(["u0", "u1", "u2"], 5).codes)
-    # Somebody unknown is answered by popularity, and has no mix to be near to.
+    # An unknown user gets popular items, and has no mix to be near to.
     assert models["calibrated"].recommend(["nobody"], 5, on_unknown="popular").fallback.tolist() == [True]
 
 

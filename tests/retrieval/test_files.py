@@ -1,4 +1,4 @@
-"""Indexes in files: what holds none, or whose arrays do not fit each other, is refused."""
+"""Index files without an index, or with arrays that do not fit each other, are refused."""
 
 import numpy as np
 import pytest
@@ -88,7 +88,7 @@ def test_rounded_vectors_of_any_length_come_back(metric, scale, dimensions, tmp_
 
 
 class Own(IVFIndex):
-    """Somebody's subclass."""
+    """A user's own subclass."""
 
 
 def test_a_subclass_loads_what_it_saved(tmp_path):

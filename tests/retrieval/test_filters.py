@@ -1,4 +1,4 @@
-"""What is left out and what is allowed: any kind of matrix, codes or a mask, as kernels read them."""
+"""Excluded and allowed items: any kind of matrix, codes or a mask, as kernels read them."""
 
 import numpy as np
 import pytest
@@ -44,7 +44,7 @@ def test_a_filter_with_codes_beyond_the_vectors_is_refused():
     "index", [ExactIndex(), ExactIndex(storage="int8"), IVFIndex(n_probe=9, random_state=0)], ids=repr
 )
 def test_rows_of_filters_are_read_as_what_they_are(index):
-    """Duplicates count once, what SciPy remembers of a changed matrix counts not, and a broken one is refused."""
+    """Duplicates count once, a matrix that changed is read anew, and a broken one is refused."""
     vectors = lognormal(200, 16, 0)
     index.fit(vectors)
     doubled = sp.csr_array((np.ones(6), [5, 5, 5, 9, 3, 3], [0, 4, 6, 6]), shape=(3, 200))
@@ -73,7 +73,7 @@ def test_what_is_left_out_may_be_a_mask():
 
 
 def opened(filters, n_queries, n):
-    """What each query may choose by the arrays that kernels read, as bool of shape (n_queries, n)."""
+    """Returns the items that each query may choose by the kernels' arrays, as bool of shape (n_queries, n)."""
     mask, starts, codes = filters.closed
     may = np.tile(mask.astype(bool) if len(mask) else np.ones(n, bool), (n_queries, 1))
     candidates, counts, own = candidate_lists(filters, slice(0, n_queries))

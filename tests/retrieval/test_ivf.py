@@ -24,7 +24,7 @@ def stored(vectors, rerank):
     return vectors.astype(np.float16).astype(np.float32) if rerank == "float16" else vectors
 
 
-# -- what it finds
+# -- the result of a search
 
 
 @pytest.mark.parametrize("rerank", RERANKS)
@@ -87,7 +87,7 @@ def test_any_search_of_all_lists_has_the_plain_answer(seed, n, d, b, k, metric, 
         allow=None if allow is None else sp.csr_array(allow),
     )
     codes, scores = select_topk(score_exactly(queries, vectors, metric), k, exclude, allow)
-    # A vector in a thousand may be misjudged by the bytes; what is found is scored exactly.
+    # The bytes may misjudge one vector in a thousand; the found ones are scored exactly.
     assert (top.codes == codes).mean() > 0.9
     same = top.codes == codes
     np.testing.assert_array_equal(top.scores[same], scores[same])
@@ -143,7 +143,7 @@ def test_the_target_is_reached_for_queries_held_out(target, rerank):
 
 @pytest.mark.parametrize("target", [0.9, 0.97])
 def test_the_target_is_reached_by_queries_that_took_no_part(target):
-    # With few queries to calibrate by, each fit is off by chance; together they must not be off to one side.
+    # With few queries for the calibration, each fit is off by chance; together they must not be off to one side.
     others, recalls = groups(400, 20, 7), []
     for seed in range(12):
         index = IVFIndex(recall_target=target, n_lists=60, random_state=seed)
@@ -159,7 +159,7 @@ def test_the_target_is_that_of_the_half_of_the_queries_that_did_not_choose(worth
     one, truth = IVFIndex(n_lists=60, n_probe=1, random_state=0).fit(VECTORS), ExactIndex().fit(VECTORS)
     easy = (one.search(QUERIES, 10).codes == truth.search(QUERIES, 10).codes).all(axis=1)
     queries = QUERIES.copy()
-    queries[::2] = QUERIES[easy][0]  # who chooses is content with a single list
+    queries[::2] = QUERIES[easy][0]  # a caller who chooses is content with a single list
     index = IVFIndex(recall_target=target, n_lists=60, random_state=0).fit(VECTORS, queries=queries)
     assert target <= index.audit(queries[1::2])["recall"] == pytest.approx(index.recall_)
     # Twice the lists that content the others do not reach the highest target, whatever is expected of them.

@@ -1,4 +1,4 @@
-"""Vectors in panels: what a scan reads stands for the vectors, within the bounds kept beside it."""
+"""Vectors in panels stand for the vectors, within the bounds kept beside them."""
 
 import numpy as np
 import pytest
@@ -24,12 +24,12 @@ def test_a_rotation_spreads_what_stands_in_few_elements(d):
     for rows in (np.eye(d), np.eye(d) + np.roll(np.eye(d), 1, axis=1)):
         rotated = rotate(rows, make_rotation(d))
         shares = np.abs(rotated).max(axis=1) / np.linalg.norm(rotated, axis=1)
-        # Of d normal numbers the largest is near √(2 ln d / d) of their length.
+        # Of d normal numbers, the largest is near √(2 ln d / d) of their length.
         assert shares.max() < 1.7 * np.sqrt(2 * np.log(min(d, 128)) / min(d, 128))
 
 
 def units(vectors, metric):
-    """The vectors as `pack_vectors` is to scan them under a metric, but for the power of two."""
+    """Returns the vectors as `pack_vectors` scans them under a metric, up to the power of two."""
     if metric == COSINE:
         norms = np.linalg.norm(vectors, axis=1, keepdims=True)
         return np.divide(vectors, norms, where=norms > 0, out=np.zeros_like(vectors))
@@ -97,7 +97,7 @@ def test_moved_queries_stay_within_float32_and_bad_ones_stay_bad():
 
 @pytest.mark.parametrize("d", [1, 16, 17, 257, 600])
 def test_signs_are_the_same_in_every_process(d):
-    """Vectors in files stay rotated as queries are: the signs come from a stream that never changes."""
+    """The signs come from a stream that never changes, so vectors in files stay rotated as queries are."""
     signs, blocks = make_signs(d)
     wide = max(d, 16)
     np.testing.assert_array_equal(np.sign(signs), 2 * np.random.RandomState(0).randint(2, size=(4, wide)) - 1)

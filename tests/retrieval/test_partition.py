@@ -1,4 +1,4 @@
-"""Vectors in lists: the lists that k-means finds, their order, and lists merged with what is new."""
+"""Vectors in lists: the lists that k-means finds, their order, and lists merged with new vectors."""
 
 import numpy as np
 import pytest

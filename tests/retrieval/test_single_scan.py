@@ -1,4 +1,4 @@
-"""Searches of one query by what an index keeps for them."""
+"""Searches of one query by the arrays that an index keeps for them."""
 
 import copy
 import pickle

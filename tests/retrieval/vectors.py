@@ -1,4 +1,4 @@
-"""Vectors and queries that indexes are tried on, and what their answers are held to."""
+"""Provides vectors and queries for tests of indexes, and the bounds of their answers."""
 
 import numpy as np
 
@@ -14,7 +14,7 @@ def lognormal(n, d, seed, spread=0.5):
 
 
 def groups(n, d, seed, spread=0.4):
-    """Vectors around some centers, with norms that differ as popularity does."""
+    """Returns vectors around some centers, with norms that differ as popularity does."""
     random = np.random.default_rng(seed)
     centers = np.random.default_rng(99).normal(size=(40, d))
     vectors = centers[random.integers(40, size=n)] + spread * random.normal(size=(n, d))
@@ -22,7 +22,7 @@ def groups(n, d, seed, spread=0.4):
 
 
 def all_lists(metric="ip", n_lists=8, **options):
-    """An index that looks at everything, so that its answer is known."""
+    """Returns an index that looks at all lists, so that its answer is known."""
     return IVFIndex(metric, n_lists=n_lists, n_probe=n_lists, random_state=0, **options)
 
 
@@ -35,7 +35,7 @@ QUERIES = groups(300, 20, 1)
 
 
 def unpacked(packed, d):
-    """The rotated vectors that bytes stand for, in their places."""
+    """Returns the rotated vectors that bytes stand for, in their places."""
     quads = np.ascontiguousarray(packed.panels.panels.swapaxes(1, 2)).reshape(-1, packed.panels.panels.shape[1])
     levels = quads.view(np.uint8).astype(int) - 128
     return levels[:, : max(d, 16)] * packed.panels.steps[:, None].astype(np.float64)

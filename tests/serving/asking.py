@@ -1,4 +1,4 @@
-"""What tests of a server share."""
+"""Functions that tests of a server share."""
 
 TOKEN = "a-token-for-tests"
 
@@ -8,5 +8,5 @@ def items_of(answer):
 
 
 def without_id(answer):
-    """The answer but for its id, which no other answer has."""
+    """Returns the answer without its id, which no other answer has."""
     return {name: value for name, value in answer.items() if name != "recommendation"}

@@ -1,4 +1,4 @@
-"""A model, and a server of it."""
+"""Provides a model, and a server of it."""
 
 import pytest
 

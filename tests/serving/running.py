@@ -1,4 +1,4 @@
-"""Servers for tests, with real sockets and real files: in a process of its own with real signals, or in a thread."""
+"""Runs servers for tests, with real sockets and files: in a process of its own with real signals, or in a thread."""
 
 import contextlib
 import gc
@@ -37,13 +37,13 @@ def free_port():
 
 
 class ServerHandle:
-    """What a server on a port of this machine can be asked."""
+    """The questions to a server on a port of this machine."""
 
     host = None
     port = 0
 
     def check_alive(self):
-        """An AssertionError where the server has ended."""
+        """Raises an AssertionError if the server has ended."""
         raise NotImplementedError
 
     def wait_until_ready(self):
@@ -62,12 +62,12 @@ class ServerHandle:
         raise AssertionError("it took too long")
 
     def ask(self, method, path, body=None, **headers):
-        """Status, decoded answer, headers; of a server on another host it is asked there."""
+        """Returns status, decoded answer and headers; a server on another host is asked there."""
         ask = lambda: self.ask_here(method, path, body, **headers)
         return self.host.do(ask) if self.host else ask()
 
     def ask_here(self, method, path, body=None, **headers):
-        """Ask from this thread's own host."""
+        """Asks from this thread's own host."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
         try:
             raw = body if isinstance(body, bytes | None) else json.dumps(body).encode()
@@ -89,7 +89,7 @@ class ServerHandle:
 class InThread(ServerHandle):
     """`fastrec serve` with these arguments and one worker, in a thread until the end of the block.
 
-    It begins in milliseconds, a process in seconds. Tests of signals, of several workers, and of a server that cannot
+    It starts in milliseconds, a process in seconds. Tests of signals, of several workers, and of a server that cannot
     begin need `Running`.
     """
 
@@ -102,7 +102,7 @@ class InThread(ServerHandle):
     def __enter__(self):
         with contextlib.ExitStack() as opening:
             opening.enter_context(mock.patch.dict(os.environ, self._environment))
-            opening.enter_context(threadpool_limits(1, "blas"))  # as of a worker, but for the block alone
+            opening.enter_context(threadpool_limits(1, "blas"))  # as in a worker, but for the block alone
             opening.callback(gc.unfreeze)
             self._begin()
             opening.callback(self._end)
@@ -114,7 +114,7 @@ class InThread(ServerHandle):
         self._open.close()
 
     def _begin(self):
-        # Only who serves needs these packages.
+        # Only tests of servers need these packages.
         from uvicorn import Config
 
         from fastrec.serving.app import create_app
@@ -122,7 +122,7 @@ class InThread(ServerHandle):
 
         settings, options = read_command(self._given)
         app = create_app(settings)
-        config = Config(app, **{**options, "log_config": None})  # the process's own logging stays as it is
+        config = Config(app, **{**options, "log_config": None})  # the process's own logging stays unchanged
         self._server = DrainingServer(config, app.server.begin_to_drain, settings.drain)
         self._thread = threading.Thread(target=self._server.run, name="test-server")
         self._thread.start()
@@ -136,7 +136,7 @@ class InThread(ServerHandle):
 
 
 def read_command(arguments):
-    """The settings and uvicorn's options that `fastrec serve` starts a worker with."""
+    """Returns the settings and uvicorn's options that `fastrec serve` starts a worker with."""
     from fastrec.cli import app
 
     with mock.patch("fastrec.serving.run.run_worker") as run_worker:
@@ -180,7 +180,7 @@ class Running(ServerHandle):
             raise AssertionError(f"the server ended: {self.process.stderr.read()}")
 
     def workers(self):
-        """The processes of several workers."""
+        """Returns the processes of several workers."""
         found = []
         for status in Path("/proc").glob("[0-9]*/stat"):
             with contextlib.suppress(OSError):
@@ -195,7 +195,7 @@ class Running(ServerHandle):
         self.process.communicate()
 
     def stop(self):
-        """SIGTERM; returns the exit code and what was logged."""
+        """Sends SIGTERM; returns the exit code and the log."""
         if self.process.poll() is None:
             self.process.terminate()
         _, log = self.process.communicate(timeout=40)

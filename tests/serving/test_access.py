@@ -1,4 +1,4 @@
-"""Every route with every kind of token: what may be asked, and that a refusal tells nothing of users."""
+"""Every route with every kind of token: the allowed questions, and refusals that tell nothing of users."""
 
 import itertools
 import re
@@ -55,7 +55,7 @@ def server(tmp_path_factory):
 
 
 def questions(one, user="7"):
-    """What a route may be asked, and whether it names a user."""
+    """Returns questions to a route, and whether each names a user."""
     quoted = str(user).encode().hex(" ")
     path = one.path.replace("{id}", "%" + quoted.replace(" ", "%") if quoted else "").replace("{file}", "app.js")
     if one.path == "/recommend":
@@ -82,7 +82,7 @@ def test_each_route_answers_who_has_its_scope_and_nobody_else(server, one):
 
 @pytest.mark.parametrize("one", [one for one in ROUTES if one.scope], ids=lambda one: f"{one.method} {one.path}")
 def test_a_refusal_is_the_same_whoever_is_asked_about(server, one):
-    """Body and headers, but for the clock's."""
+    """Body and headers are the same, except the clock's."""
     for authorization, scopes in BEARERS:
         if one.scope in scopes:
             continue
@@ -112,7 +112,7 @@ def test_two_tokens_in_one_request_are_none(server):
 
 
 def test_strangers_are_told_nothing_of_events(server):
-    """What the model is made of is public; what comes in is not."""
+    """The model's training data are public, and new events are not."""
     writes = {"Authorization": f"Bearer {TOKENS[Scope.write][0]}"}
     paths = "/model", "/readyz", "/items", "/similar?item=1001", "/healthz", "/openapi.json"
     asked = [*((path, None) for path in paths), *(("/recommend", {"history": some}) for some in ([], ["1000"]))]

@@ -68,7 +68,7 @@ def test_a_line_that_was_cut_short_spoils_no_other(tmp_path, monkeypatch):
 
 def test_a_log_that_cannot_be_written_ends_no_request(tmp_path):
     guard = create_app(Settings(model="none"))
-    assert isinstance(guard, Guard)  # without the options there is nothing around it
+    assert isinstance(guard, Guard)  # without the options nothing is put around the application
     app = create_app(Settings(model="none", access_log=str(tmp_path / "log")))
     assert isinstance(app, Logged)
     told, sent = [], []

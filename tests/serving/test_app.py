@@ -1,4 +1,4 @@
-"""What is around all routes."""
+"""The code around all routes."""
 
 import asyncio
 
@@ -23,7 +23,7 @@ def test_other_refusals(server):
     assert "bytes" in answer["error"]["message"]
     events = {"events": [{"user": "1", "item": "1000"}]}
     assert server.post("/events", events, Origin="http://elsewhere.example")[0] == 403
-    # A name of their own that they have made lead to this machine is no way in either.
+    # An attacker's own name that leads to this machine is no way in either.
     lured = {"Host": f"elsewhere.example:{server.port}", "Origin": f"http://elsewhere.example:{server.port}"}
     assert server.post("/events", events, **lured)[0] == 403
     for path in ("/users/1", "/users", "/model", "/"):
@@ -35,7 +35,7 @@ def test_other_refusals(server):
 
 
 def test_the_header_names_the_version_that_answered():
-    """Whatever is published between the making of an answer and its sending."""
+    """The header is right whatever is published between the making of an answer and its sending."""
     server = Server(Settings(model="none"))
     sent = []
 

@@ -1,4 +1,4 @@
-"""What stands around a server's application."""
+"""The layers around a server's application."""
 
 import pytest
 

@@ -25,7 +25,7 @@ def test_a_body_in_chunks_is_counted_too(server):
 def test_heads_have_an_end(server):
     with socket.create_connection(("127.0.0.1", server.port), timeout=20) as line:
         line.sendall(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nx-more: ")
-        for _ in range(200):  # in parts, as a network brings them, until there is an answer
+        for _ in range(200):  # in parts, as a network delivers them, until there is an answer
             try:
                 line.sendall(b"y" * 2000)
             except OSError:

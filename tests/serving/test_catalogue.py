@@ -23,7 +23,7 @@ def model():
     ("wanted", "found"),
     [
         ("", [3, 2, 0, 1]),  # the most popular
-        ("alien", [1, 3, 0]),  # begins so; has a word that does, the more popular first
+        ("alien", [1, 3, 0]),  # titles that begin so, then those with a word that does, the more popular first
         ("ALIEN the", [0]),
         ("9", [2]),  # an id
         ("nothing", []),

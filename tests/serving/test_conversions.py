@@ -1,4 +1,4 @@
-"""Answers and what follows from them, counted by labels of which there are few."""
+"""Answers, and the events that follow from them, are counted by a small number of labels."""
 
 import pytest
 from hypothesis import given

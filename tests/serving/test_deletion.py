@@ -1,4 +1,4 @@
-"""A deletion behind a real server: what it will cost is said, and the server answers while it is done."""
+"""A deletion on a real server: its cost is stated before, and the server answers while it is done."""
 
 import os
 
@@ -10,7 +10,7 @@ from tests.serving.running import Running, some_data
 
 DATA = some_data(lambda n: f"id-{n}-xyzzy")
 GONE, STAYS = DATA.users.ids[[3, 5]].tolist()
-# The fit that a deletion costs, as slow as the test wants it: until there is a file.
+# The fit that a deletion costs, made as slow as the test wants it: it waits for a file.
 SLOW = """
 import pathlib, time
 import fastrec.online.updating as updating

@@ -1,4 +1,4 @@
-"""A server that is told to end answers who has come, loses nothing that it acknowledged, and cuts nobody off."""
+"""A server that is told to end answers the requests it has, loses no acknowledged event, and cuts no client off."""
 
 import json
 import os
@@ -44,7 +44,7 @@ def request(path, body, length=None):
 
 
 def read_answer(line):
-    """Status and whether the connection ends; None where it ended before."""
+    """Returns the status, and whether the connection ends; None if it ended before."""
     buffer = b""
     while b"\r\n\r\n" not in buffer:
         part = line.recv(65536)
@@ -60,7 +60,7 @@ def read_answer(line):
 
 
 class Client(threading.Thread):
-    """Sends events as long as it can, over a connection that is kept or over one for each."""
+    """A client that sends events as long as it can, over a connection that is kept or over one for each."""
 
     def __init__(self, server, number, keeps):
         super().__init__()

@@ -1,4 +1,4 @@
-"""Chance fills the last places of some lists, and each of these says with which probability."""
+"""Random items fill the last places of some lists, and each of these lists states its probability."""
 
 import random
 
@@ -125,7 +125,7 @@ def test_conversions_are_counted_apart_and_the_journal_has_the_propensity(explor
 
 
 def counts_of(server):
-    """The counters by model, from the metrics."""
+    """Returns the counters by model, from the metrics."""
     counts = {}
     for line in server.get("/metrics")[1].decode().splitlines():
         for kind in ("recommendations", "events_recommended"):

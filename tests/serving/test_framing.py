@@ -1,6 +1,6 @@
-"""What HTTP wants refused is refused, with an answer and the end of the connection: each rule with its section.
+"""Requests that HTTP wants refused are refused, and the connection ends: each rule with its section.
 
-Sections are those of RFC 9112, where nothing else is said.
+Sections are those of RFC 9112, unless another is named.
 """
 
 import contextlib
@@ -31,7 +31,7 @@ def server(tmp_path_factory):
 
 
 def talk(server, raw, end=False):
-    """All that comes back until the server closes; None where it resets the connection."""
+    """Returns all bytes until the server closes; None if it resets the connection."""
     with socket.create_connection(("127.0.0.1", server.port), timeout=20) as line:
         line.sendall(raw)
         if end:
@@ -40,7 +40,7 @@ def talk(server, raw, end=False):
 
 
 def statuses(answer):
-    """The codes of the answers, one after the other."""
+    """Returns the codes of the answers, one after the other."""
     found = []
     while answer:
         head, _, rest = answer.partition(b"\r\n\r\n")
@@ -224,7 +224,7 @@ def test_it_is_taken_in_whatever_parts_it_comes(server, raw):
 
 
 def test_the_host_of_an_absolute_target_counts_and_not_the_field(server):
-    """Section 3.2.2: or a page of another site could have its own name lead here."""
+    """Section 3.2.2 says so; else a page of another site could have its own name lead here."""
     close = b"connection: close\r\n"
     assert statuses(talk(server, get(target=b"http://evil.example/healthz", fields=HOST + close))) == [403]
     assert statuses(
@@ -253,7 +253,7 @@ def test_who_waits_to_be_told_to_go_on_is_told(server):
 
 
 def test_after_the_last_request_nothing_is_read(server):
-    """Section 9.6: what follows "close" is no request, nor is what follows a request of HTTP/1.0."""
+    """Section 9.6: nothing after "close" is a request, and nothing after a request of HTTP/1.0."""
     for first in (get(fields=HOST + b"Connection: Keep-Alive, Close\r\n"), get(version=b"1.0")):
         answer = talk(server, first + get() + get())
         assert statuses(answer) == [200]

@@ -1,4 +1,4 @@
-"""Servers on hosts of their own with one journal in PostgreSQL: packets that vanish, and deaths."""
+"""Servers on hosts of their own with one journal in PostgreSQL: packets vanish, and hosts die."""
 
 import contextlib
 import shutil
@@ -30,7 +30,7 @@ def network():
 
 @pytest.fixture
 def database(network):
-    """A PostgreSQL server on a host of its own."""
+    """Starts a PostgreSQL server on a host of its own."""
     programs = find_programs()
     if programs is None:
         pytest.skip("there is no PostgreSQL on this machine")
@@ -44,7 +44,7 @@ def database(network):
 
 
 class Writer:
-    """A client beside a server: it sends each event until it is acknowledged, under the same id."""
+    """A client beside a server that sends each event until it is acknowledged, under the same id."""
 
     def __init__(self, name, server):
         self.name, self._server = name, server
@@ -62,7 +62,7 @@ class Writer:
                 status = self._server.ask_here(
                     "POST", "/events", {"events": [{**event, "id": f"{self.name}-{number}"}]}
                 )[0]
-            except OSError:  # it is dead, or takes too long
+            except OSError:  # the server is dead, or takes too long
                 status = 0
             if status == 200:
                 self.acknowledged += 1
@@ -80,7 +80,7 @@ def wait_for(server, seq):
 
 
 def check_histories(server, writers, seq):
-    """Each acknowledged event is there once."""
+    """Checks that each acknowledged event is there once."""
     for writer in writers:
         for first in range(0, writer.acknowledged, ITEMS):
             user, known = f"{writer.name}-{first // ITEMS}", min(ITEMS, writer.acknowledged - first)
@@ -97,7 +97,7 @@ def test_nothing_acknowledged_is_lost_or_counted_twice(network, database, folder
     with contextlib.ExitStack() as stack:
         one = stack.enter_context(start(*places[0]))
         assert one.post("/events", {"events": [{"user": "first", "item": "1000"}]})[1]["seq"] == 1
-        wait_for(one, 1)  # it leads
+        wait_for(one, 1)  # this server leads
         other = stack.enter_context(start(*places[1]))
         writers = [Writer(f"w{n}", server) for n, server in enumerate((one, one, other, other))]
         stack.callback(lambda: [writer.end() for writer in writers])
@@ -106,10 +106,10 @@ def test_nothing_acknowledged_is_lost_or_counted_twice(network, database, folder
         places[0][0].cut()  # the leader's packets vanish
         time.sleep(1)
         before = other.get("/model")[1]["seq"]
-        wait_for(other, before)  # the other one leads, once the database has given the first one up
-        assert one.post("/recommend", {"user": "1"})[0] == 200  # who is cut off answers from what it has
+        wait_for(other, before)  # the other server leads, once the database has given the first one up
+        assert one.post("/recommend", {"user": "1"})[0] == 200  # without the others, it answers from its data
         assert one.get("/readyz")[1]["problem"]
-        one.wait_until(lambda: all(writer.refused for writer in writers[:2]))  # and takes nothing
+        one.wait_until(lambda: all(writer.refused for writer in writers[:2]))  # and takes no events
         places[0][0].mend()
         counts = [writer.acknowledged for writer in writers]
         one.wait_until(lambda: all(writer.acknowledged > count for writer, count in zip(writers, counts, strict=True)))

@@ -1,4 +1,4 @@
-"""Who makes the models."""
+"""The process that makes the models."""
 
 import contextlib
 
@@ -16,7 +16,7 @@ NEVER = SchedulePlan(checkpoint_every=3600)
 
 @pytest.fixture
 def process(tmp_path):
-    """Makes what each process has: an updater of the same journal and folder."""
+    """Returns the parts of each process: an updater of the same journal and folder."""
     Versions(tmp_path / "models").publish(ImplicitALS(3, iterations=1, random_state=0, n_jobs=1).fit(data()))
     with contextlib.ExitStack() as stack:
 
@@ -40,11 +40,11 @@ def test_the_leader_makes_a_model_when_it_is_asked_to_and_others_refuse(process)
     made = one.make(updater, "checkpoint")
     assert (made.model_seq, told) == (2, ["checkpoint"])
     assert updater.journal.trimmed_seq() == 2
-    assert one.make(updater, "checkpoint").model is made.model  # there is nothing new
+    assert one.make(updater, "checkpoint").model is made.model  # no event is new
     assert one.make(updater, "refit").version == "v000003"
     assert follower.reload()
     one.end()
-    updater.journal.close()  # now the other one can
+    updater.journal.close()  # now the other process can
     other.look(follower)
     assert other.make(follower, "refit").version == "v000004"
     with pytest.raises(Refusal, match="another process"):

@@ -1,4 +1,4 @@
-"""A slow model keeps nobody waiting who does not ask it; and no more wait for it than the line holds."""
+"""A slow model delays no request to others, and no more requests wait for it than the line holds."""
 
 import asyncio
 import json
@@ -21,7 +21,7 @@ from tests.serving.running import some_data
 
 
 async def ask(app, method, path, body=b""):
-    """Status, decoded answer, headers."""
+    """Returns status, decoded answer, headers."""
     sent = []
     scope = {"type": "http", "method": method, "path": path, "raw_path": path.encode(), "query_string": b"",
              "headers": [(b"host", b"localhost"), (b"content-length", b"%d" % len(body))]}  # fmt: skip
@@ -37,7 +37,7 @@ async def ask(app, method, path, body=b""):
 
 
 class Slow(ItemKNN):
-    """A model that answers once it is let, and whose clock goes on by three milliseconds a question."""
+    """A model that answers when it may, and whose clock goes on by three milliseconds a question."""
 
     may_go = threading.Event()
     time = 0.0
@@ -66,7 +66,7 @@ def test_the_pace_of_a_model_is_that_of_its_slowest_kind_of_question():
 
 
 def test_a_fast_model_on_a_busy_machine_is_not_taken_for_a_slow_one():
-    """Most tries are held up by others; one that is not tells."""
+    """Other threads hold up most tries; one try that is not held up shows the speed."""
     Slow.may_go.set()
     lengths = [0.0, *[0.05] * 7, 0.0004] * 10
     now = np.cumsum(np.repeat(lengths, 2) * np.tile([0, 1], len(lengths)))
@@ -114,7 +114,7 @@ def test_a_fast_model_enters_no_line(app):
 
 
 def test_who_waits_for_what_comes_in_keeps_nobody_waiting(app, tmp_path):
-    """As while another thread loads a newer model, and holds the lock."""
+    """Another thread loads a newer model, and holds the lock."""
     with Journal(tmp_path / "events.db") as journal:
         updater = Updater(ItemKNN(3, n_jobs=1).fit(some_data()), journal)
         app.server.updater, app.server.journal = updater, journal
@@ -169,7 +169,7 @@ def test_a_full_disk_is_said_to_be_full(app, tmp_path, monkeypatch):
 
 
 def test_between_the_parts_of_a_batch_it_is_the_others_turn():
-    """Two threads, two long batches, and a short question that comes later: it waits for one part of each, no more."""
+    """Two threads ask two long batches, and a short question comes later: it waits for one part of each, no more."""
 
     async def main():
         line, order = Line(), []

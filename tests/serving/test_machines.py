@@ -1,4 +1,4 @@
-"""Two servers on one journal in PostgreSQL, as on two machines, one of them by a line that is cut."""
+"""Two servers on one journal in PostgreSQL, as on two machines; the connection of one of them is cut."""
 
 import contextlib
 
@@ -14,7 +14,7 @@ from tests.serving.running import Running
 
 @pytest.fixture
 def machines(postgresql, folder, tmp_path):
-    """The address of a journal, two servers of it that make models in one folder, and the line of the second."""
+    """Returns the address of a journal, two servers of it with one folder of models, and the second's connection."""
     address, proxy = ServerLogs(postgresql).address(), Proxy(postgresql.host, postgresql.port)
     options = ["--versions", tmp_path / "models", "--checkpoint-every", "0.3"]
     model = folder / "model.fastrec"
@@ -63,7 +63,7 @@ def test_an_item_that_is_hidden_at_one_machine_is_hidden_at_the_other(machines):
 
 def test_two_machines_read_each_others_events_through_partitions_and_deaths(machines):
     address, near, far, proxy = machines
-    for n in range(30):  # what one has acknowledged the other has, when it is asked by its seq
+    for n in range(30):  # an event that one server has acknowledged, the other has when it is asked by its seq
         writer, reader = (near, far)[:: 1 if n % 2 else -1]
         status, answer, _ = tell(writer, f"new{n}", "1000", f"e{n}")
         assert status == 200
@@ -73,14 +73,14 @@ def test_two_machines_read_each_others_events_through_partitions_and_deaths(mach
     far.wait_until(lambda: far.ask("GET", "/model")[1]["model_seq"] >= 30)
     assert leaders(address) == 1
 
-    proxy.cut()  # who is cut off answers as before, takes nothing, and says so
+    proxy.cut()  # the server that is cut off answers as before, takes no events, and says so
     seq = tell(near, "later", "1001", "l1")[1]["seq"]
     assert far.ask("GET", "/users/new1")[0] == 200
     status, answer, told = far.ask("GET", "/users/later", **{"fastrec-seq": str(seq)})
     assert (status, answer["error"]["field"], told["retry-after"]) == (503, "fastrec-seq", "1")
     far.wait_until(lambda: "out of reach" in (far.ask("GET", "/readyz")[1].get("problem") or ""))
     assert tell(far, "cut", "1001", "c1")[0] == 503
-    near.wait_until(lambda: near.ask("GET", "/model")[1]["model_seq"] >= seq)  # whoever led, this one does now
+    near.wait_until(lambda: near.ask("GET", "/model")[1]["model_seq"] >= seq)  # whichever server led, this one does now
 
     proxy.mend()
     far.wait_until(lambda: tell(far, "cut", "1001", "c1")[0] == 200)
@@ -88,7 +88,7 @@ def test_two_machines_read_each_others_events_through_partitions_and_deaths(mach
     assert is_read_at(far, "later", "1001", seq)
     far.wait_until(lambda: "problem" not in far.ask("GET", "/readyz")[1])
 
-    near.kill()  # the other one leads, and has all that was acknowledged
+    near.kill()  # the other one leads, and has all acknowledged events
     seq = tell(far, "last", "1002", "z1")[1]["seq"]
     assert seq == 33
     far.wait_until(lambda: far.ask("GET", "/model")[1]["model_seq"] >= seq)

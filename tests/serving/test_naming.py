@@ -1,4 +1,4 @@
-"""A server with a key of pseudonyms: clients say ids, and no file has one."""
+"""A server with a key of pseudonyms: clients send ids, and no file holds one."""
 
 import pytest
 
@@ -16,7 +16,7 @@ KINDS = {"str": lambda n: f"id-{n}-xyzzy", "int": lambda n: 10**15 + n}
 
 @pytest.fixture(params=KINDS)
 def place(request, tmp_path):
-    """A folder with a model, a key, and the data with ids."""
+    """Returns a folder with a model, a key, and the data with ids."""
     data = some_data(KINDS[request.param])
     data = data._replace(items=fr.Vocabulary([f"film {n}" for n in range(data.shape[1])]))
     fr.ItemKNN().fit(data.pseudonymised(KEY)).save(tmp_path / "model.fastrec")

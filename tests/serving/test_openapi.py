@@ -1,4 +1,4 @@
-"""The OpenAPI description says what the server does; no request of any shape brings it to a fault."""
+"""The OpenAPI description agrees with the server; no request of any shape causes an internal error."""
 
 import pytest
 from hypothesis import HealthCheck, settings

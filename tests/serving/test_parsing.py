@@ -1,4 +1,4 @@
-"""What a request says wrongly is named."""
+"""Errors name the wrong part of a request."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Answers leave in one write, and nothing is held back for longer than a turn of the event loop."""
+"""Answers leave in one write, and none is held back for longer than a turn of the event loop."""
 
 import asyncio
 import hashlib
@@ -89,7 +89,7 @@ def test_what_is_held_leaves_before_the_end():
 
 
 class Line(Written):
-    """A connection whose other end takes nothing, or all."""
+    """A connection whose other end takes no bytes, or all."""
 
     unsent, aborted = 0, False
 
@@ -126,7 +126,7 @@ def connected(loop):
 
 
 def look_after(protocol, seconds):
-    """What the protocol's timer does after so many seconds, the connection as it is now."""
+    """Runs the protocol's timer after so many seconds, with the connection as it is now."""
     protocol._timer.cancel()
     now = protocol.loop.time()
     protocol.loop.time = lambda: now + seconds
@@ -136,7 +136,7 @@ def look_after(protocol, seconds):
 
 def with_loop(use):
     class Loop(asyncio.SelectorEventLoop):
-        """One whose clock can be set."""
+        """An event loop whose clock can be set."""
 
         protocols: ClassVar = []
 
@@ -208,8 +208,7 @@ def test_heads_are_counted_and_bodies_are_not():
     with_loop(use)
 
 
-# The parts of uvicorn that are overridden, or used though they are private, as they are in the versions that are
-# allowed: digests of their sources.
+# Digests of the sources of the parts of uvicorn that are overridden, or private and used, in the allowed versions.
 PRIVATE = {
     HttpToolsProtocol.__init__: "a9a161419f3c92b6",
     HttpToolsProtocol.connection_made: "1f66c367a4c52fa1",

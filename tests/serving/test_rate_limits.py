@@ -1,4 +1,4 @@
-"""How many requests a client may send."""
+"""The number of requests that a client may send."""
 
 import pytest
 
@@ -25,7 +25,7 @@ def test_no_more_than_a_bucket_and_what_flows_into_it(rate, steps):
         assert 0 <= wait <= 1 / rate + 1e-9
     assert len(taken) <= max(1, rate) + rate * now + 1e-6
     wait = buckets.take("ann")
-    if wait:  # who waits as long as was said is let in
+    if wait:  # a client that waits as long as it was told is let in
         now += wait + 1e-6
         assert buckets.take("ann") == 0
 
@@ -35,7 +35,7 @@ def test_clients_are_apart_and_the_one_longest_away_is_forgotten():
     assert [buckets.take(name) for name in "aabb"] == [0, 1, 0, 1]
     buckets.take("a")
     assert buckets.take("c") == 0
-    assert [buckets.take(name) for name in "ac"] == [1, 1]  # b went
+    assert [buckets.take(name) for name in "ac"] == [1, 1]  # b was dropped
     assert len(buckets._levels) == 2
 
 

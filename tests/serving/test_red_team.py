@@ -1,4 +1,4 @@
-"""The short part of the hostile client of bench/red_team.py gets nowhere."""
+"""The short part of the hostile client of bench/red_team.py has no success."""
 
 import os
 import subprocess

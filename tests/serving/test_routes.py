@@ -1,4 +1,4 @@
-"""The table of routes: what answers, who may ask, and how it is described, in one line of it."""
+"""The table of routes: each line has the function that answers, the allowed scopes, and the description."""
 
 import inspect
 

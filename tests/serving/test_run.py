@@ -1,4 +1,4 @@
-"""How a server is started."""
+"""The start of a server."""
 
 import pytest
 
@@ -38,7 +38,7 @@ def test_writing_needs_the_token(tmp_path, folder):
             assert server.ask("GET", "/users/1", **given)[0] == 401
         assert server.post("/events", events, Authorization=f"Bearer {TOKEN}")[0] == 200
         assert server.ask("DELETE", "/users/1", Authorization=f"bearer {TOKEN}")[0] == 200
-        # By lists and their filters anybody could rebuild what a user took; a history in the request is no secret.
+        # With lists and their filters, anybody could rebuild a user's history; a history in the request is no secret.
         for asked in ({"user": "2"}, {"user": "2", "explain": True}, {"user": "nobody"}):
             assert server.post("/recommend", asked)[0] == 401
         assert server.post("/batch", {"users": ["2"]})[0] == 401

@@ -168,8 +168,8 @@ def test_new_models_are_made_published_and_the_journal_trimmed(tmp_path, folder)
         metrics = server.get("/metrics")[1].decode()
         loaded = re.search(r"^fastrec_model_loaded_timestamp_seconds (.*)$", metrics, re.MULTILINE)
         assert abs(float(loaded[1]) - time.time()) < 100
-        assert "foreseen" not in metrics  # nothing is known of it yet
-        # A pointer that is damaged for a while is a problem for a while.
+        assert "foreseen" not in metrics  # nothing has been predicted yet
+        # A pointer that is damaged for a while is a problem for that while.
         current = tmp_path / "models" / "CURRENT"
         named = current.read_text()
         current.write_text("nonsense")

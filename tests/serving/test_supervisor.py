@@ -1,4 +1,4 @@
-"""Workers that die are started again; one that cannot begin harms none that serves."""
+"""Workers that die are restarted; a worker that cannot start harms none that serves."""
 
 import os
 import signal
@@ -24,7 +24,7 @@ def test_a_worker_that_ends_without_a_word_has_not_served():
     with socket.socket() as listener:
         worker = Worker(say_nothing_and_live_on, listener)
         try:
-            assert worker.line.poll(60)  # the end of the line shows before the process is gone
+            assert worker.line.poll(60)  # the end of the line shows before the process has ended
             assert worker.process.is_alive()
             assert not worker.look()
         finally:

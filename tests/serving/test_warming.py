@@ -1,4 +1,4 @@
-"""A new model is asked first by the server itself."""
+"""The server itself asks a new model first."""
 
 import pytest
 
@@ -13,7 +13,7 @@ from tests.serving.running import some_data
 
 @pytest.mark.parametrize("ids", [int, str])
 def test_a_new_model_is_asked_everything_once(ids):
-    """Whatever has to be compiled is, before it answers."""
+    """All kernels are compiled before the model answers."""
     asked = []
 
     class Asked(ItemKNN):

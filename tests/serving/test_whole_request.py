@@ -1,4 +1,4 @@
-"""Requests that are there as a whole: begun without a task, in order, and answered as any other request is."""
+"""Requests that arrive as a whole are started without a task, in order, and answered as any other request is."""
 
 import asyncio
 
@@ -69,7 +69,7 @@ def test_an_error_at_once_is_raised_at_once():
 
 
 class Echo:
-    """Answers with the body of a request; of one that begins with "wait", a little later."""
+    """Answers with the body of a request; if the body begins with "wait", a little later."""
 
     whole_paths = frozenset({b"/echo"})
 
@@ -97,7 +97,7 @@ def connect(app):
 
 
 def talk(parts, app, answers):
-    """The bytes that come back to some parts of data, each given at once; and whether the connection was closed."""
+    """Returns the bytes that answer some parts of data, each sent at once; and whether the connection was closed."""
 
     async def main():
         protocol, line = connect(app)

@@ -1,4 +1,4 @@
-"""Models without users behind a real server: they answer histories, and users by what these have done since."""
+"""Models without users on a real server answer histories, and users by their events since."""
 
 import pytest
 

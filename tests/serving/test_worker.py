@@ -1,4 +1,4 @@
-"""A worker imports what it needs, and nothing else of what its libraries would bring along."""
+"""A worker imports what it needs, and not the optional modules of its libraries."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""ALS in parts: who solves some rows, sums some Gramians or starts some factors has the bits of who does all."""
+"""ALS in parts: a part of the rows, Gramians or first factors has the same bits as the whole."""
 
 import itertools
 
@@ -93,12 +93,12 @@ def test_a_model_is_completed_from_item_factors_made_elsewhere():
 
 
 def test_the_loss_has_the_same_bits_wherever_the_arrays_lie():
-    # A loop that sums up and writes has its sums in another order where LLVM finds its arrays side by side.
+    # A loop that both sums and writes has its sums in another order if LLVM finds its arrays side by side.
     rng = np.random.default_rng(0)
     X = (rng.random((30, 20)) < 0.2) * rng.integers(1, 5, (30, 20))
     curves = set()
     for _ in range(20):
-        held = [np.empty(size, np.float32) for size in rng.integers(1, 5000, 5)]  # so that memory is given out anew
+        held = [np.empty(size, np.float32) for size in rng.integers(1, 5000, 5)]  # so that memory is allocated anew
         curves.add(ImplicitALS(factors=64, random_state=0, n_jobs=1).fit(X).loss_curve_.tobytes())
         del held[::2]
     assert len(curves) == 1

@@ -1,4 +1,4 @@
-"""Where the parameters of a transformer lie."""
+"""The places of a transformer's parameters."""
 
 import numpy as np
 import pytest

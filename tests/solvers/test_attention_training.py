@@ -1,4 +1,4 @@
-"""Steps of the transformer: their gradients, their bits, and how sequences are dealt into them."""
+"""Steps of the transformer: their gradients, their bits, and the distribution of sequences to steps."""
 
 import numpy as np
 import pytest
@@ -61,7 +61,7 @@ def test_a_step_has_the_loss_and_the_gradient_of_plain_numpy(layout, negatives):
     np.add.at(by_vectors, steps.items, slopes[:n])
     np.add.at(by_vectors, steps.targets, slopes[n : 2 * n])
     np.add.at(by_vectors, codes, slopes[2 * n : 2 * n + len(codes)])
-    own = np.zeros(layout.size)  # what is no padding
+    own = np.zeros(layout.size)  # the part that is no padding
     for inputs, outputs, at, rows, columns in layout.matrices():
         own[at : at + inputs * outputs].reshape(inputs, outputs)[np.ix_(rows, columns)] = 1
     for block in range(max(1, layout.blocks)):
@@ -93,7 +93,7 @@ def test_steps_are_the_same_to_the_bit_for_any_number_of_threads(layout):
 
 
 def test_dropout_has_the_gradient_of_the_same_numbers_left_out():
-    # Without a change of the seed, loss and gradient are of one function: the loss falls along the gradient.
+    # With the same seed, loss and gradient belong to one function: the loss falls along the gradient.
     layout = LAYOUTS[1]
     with runner(1) as run:
         losses = []

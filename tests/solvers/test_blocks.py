@@ -1,4 +1,4 @@
-"""Samples in cells that share nothing: who meets whom, in which order, and that threads change nothing."""
+"""Samples in cells that share no rows: their order, and the same result for any number of threads."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ def matrix():
 
 
 def cells_of_steps(matrix, n_jobs):
-    """Per step the users, items and seed of each cell."""
+    """Returns, for each step, the users, items and seed of each cell."""
     steps, done = [], []
 
     def task(cell):

@@ -1,4 +1,4 @@
-"""The loop of a training by epochs: when it stops, which epoch it keeps, what it validates on."""
+"""The loop of a training by epochs: its end, the epoch that it keeps, its validation."""
 
 from types import SimpleNamespace
 

@@ -1,4 +1,4 @@
-"""Rows are drawn half the way to what their features say; those that cannot stray, or have no events, are there."""
+"""Rows are drawn half the way to the prior of their features; rows that cannot move, or have no events, equal it."""
 
 import numpy as np
 import pytest

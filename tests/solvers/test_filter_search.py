@@ -1,4 +1,4 @@
-"""The best of a linear filter without all scores: those of the definition, whatever is pruned on the way."""
+"""The best of a linear filter without all scores are those of the definition, whatever is pruned on the way."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ from tests.reference import graph_filter
 
 
 def problem(n_users=60, n_items=200, factors=20, density=0.05, seed=0, spread=1.0):
-    """A graph with popular items, vectors that are longer for these, and degrees."""
+    """Returns a graph with popular items, vectors that are longer for these, and degrees."""
     rng = np.random.default_rng(seed)
     popularity = np.linspace(1, 0.05, n_items) ** 2
     graph = ((rng.random((n_users, n_items)) < density * 4 * popularity) * rng.random((n_users, n_items))).astype("f4")
@@ -45,7 +45,7 @@ def test_a_search_finds_the_best_of_all_scores(seed, factors, k, excluding):
     assert found
     scale = np.abs(values[values > -np.inf]).max(initial=1e-30)
     np.testing.assert_allclose(scores, values, rtol=1e-4, atol=1e-5 * scale)
-    differ = codes != expected  # where two are as good as each other
+    differ = codes != expected  # two items are equally good
     np.testing.assert_allclose(scores[differ], values[differ], rtol=1e-4, atol=1e-5 * scale)
 
 
@@ -85,7 +85,7 @@ def test_users_whose_numbers_are_beyond_bounds_are_not_answered():
 def test_users_with_more_candidates_than_there_is_room_for_are_not_answered(monkeypatch):
     monkeypatch.setattr(filter_search, "ROOM", 0)
     graph, vectors, degrees = np.eye(4, 200, dtype="f4"), np.ones((200, 4), "f4"), np.ones(200, "f4")
-    signals = np.eye(1, 200, k=150, dtype="f4")  # all items are as good as each other
+    signals = np.eye(1, 200, k=150, dtype="f4")  # all items are equally good
     search = search_of(graph, vectors, degrees)
     codes, _, found = search.search(check_matrix(signals), np.ones((1, 4), "f4"), 1, NOTHING_CLOSED, 1)
     assert not found

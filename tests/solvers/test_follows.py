@@ -1,4 +1,4 @@
-"""What follows each item in sequences against plain Python."""
+"""The followers of each item in sequences, against plain Python."""
 
 import numpy as np
 from hypothesis import given, settings

@@ -1,4 +1,4 @@
-"""The table of losses: each says all that the model asks of it."""
+"""The table of losses: each defines all that the model asks of it."""
 
 import inspect
 

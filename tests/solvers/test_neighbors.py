@@ -27,7 +27,7 @@ def test_one_value_for_all_is_kept_once():
 
 
 @pytest.mark.parametrize("jobs", [1, 3])
-@pytest.mark.parametrize("largest", [1, 4])  # of equal values alone, bits are made
+@pytest.mark.parametrize("largest", [1, 4])  # bits are made for equal values alone
 def test_the_nearest_columns_are_those_of_plain_numpy_for_any_number_of_threads(jobs, largest):
     matrix = check_matrix(random_matrix(np.random.default_rng(0), 90, 200, 0.4, largest))
     rows, ones = rows_of(matrix), np.ones(90)

@@ -1,4 +1,4 @@
-"""The network's layout: where parameters lie, with padding and without."""
+"""The network's layout: the places of parameters, with padding and without."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""A trained network answers what it puts out."""
+"""A trained network's answers are its outputs."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Sums that are changed in place, with as much room as they need."""
+"""Sums that are changed in place, with as many places as they need."""
 
 import numpy as np
 from hypothesis import given, settings
@@ -31,7 +31,7 @@ def test_histories_that_become_others_leave_the_sums_of_these(first, later, half
         changing.change(np.array(old, np.int32), np.array(histories[user], np.int32))
     for part, wanted in zip(changing.join(), summed(list(histories.values()), fades), strict=True):
         np.testing.assert_array_equal(part, wanted, strict=True)
-    for part, was in zip(pairs, before, strict=True):  # which others may read
+    for part, was in zip(pairs, before, strict=True):  # others may read these
         np.testing.assert_array_equal(part, was)
 
 

@@ -1,4 +1,4 @@
-"""Sums over prefixes and the regression on them, beside prefixes that are made."""
+"""Sums over prefixes and the regression on them, beside listed prefixes."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ from fastrec.solvers.prefixes import Series, list_over_prefixes, regress, sum_ov
 from tests.reference import prefixes as reference
 
 N = 7
-histories = st.lists(st.lists(st.integers(0, N - 1), max_size=9), min_size=1, max_size=5)  # repeats, too
+histories = st.lists(st.lists(st.integers(0, N - 1), max_size=9), min_size=1, max_size=5)  # repeated items, too
 shares = st.sampled_from([0.0, 0.3, 0.5, 1.0])
 
 
@@ -47,7 +47,7 @@ def test_what_is_listed_is_to_the_bit_what_is_summed(monkeypatch):
     rng = np.random.default_rng(1)
     n, series = 300, Series(0.7, 0.2, 8, 0.5, 0.3)
     sequences = sequences_of([rng.integers(0, n, rng.integers(0, 30)).tolist() for _ in range(100)])
-    monkeypatch.setattr(prefixes, "SPARSE", 0.0)  # all is summed in dense rows
+    monkeypatch.setattr(prefixes, "SPARSE", 0.0)  # all rows are summed as dense rows
     cross, past = sum_over_prefixes(sequences, n, series, 1)
     for jobs in (1, 3):
         listed, lower = list_over_prefixes(sequences, n, series, jobs)

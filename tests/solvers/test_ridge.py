@@ -1,4 +1,4 @@
-"""The regression of vectors on features: its equations, what it says of rows that it has not seen, its strength."""
+"""The regression of vectors on features: its equations, its vectors of unseen rows, its strength."""
 
 import numpy as np
 from hypothesis import given, settings

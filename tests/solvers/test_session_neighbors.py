@@ -1,4 +1,4 @@
-"""Neighbours among sessions: their index, their scores, and what each item of a history adds to these."""
+"""Neighbours among sessions: their index, their scores, and the part of each item of a history in these."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Rows in training and factors as models keep them: scores are inner products of the latter, and nothing is lost."""
+"""Rows in training and factors as models keep them: scores are inner products of the latter, and no digit is lost."""
 
 import numpy as np
 import pytest

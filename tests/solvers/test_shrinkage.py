@@ -1,4 +1,4 @@
-"""Weights out of a Gramian with noise."""
+"""Weights from a Gramian with noise."""
 
 import numpy as np
 
@@ -38,6 +38,6 @@ def test_no_items_have_no_weights():
 
 
 def test_eigenvalues_are_shrunk_by_what_noise_added():
-    # Eigenvalues 5 and 1: of the first 4 is left above noise up to 3, of the other nothing.
+    # The eigenvalues are 5 and 1. Noise up to 3 leaves a part of the first 4, and no part of the other.
     weights = solve_noised(np.array([[3.0, 2.0], [2.0, 3.0]]), 3.0, 1.0)
     np.testing.assert_allclose(weights, [[0, 2 / 3], [2 / 3, 0]], rtol=1e-6)

@@ -12,7 +12,7 @@ K1, B = 1.2, 0.6
 
 
 def weighted(name, X):
-    """Entries and features' weights by the papers' formulas."""
+    """Returns entries and features' weights by the papers' formulas."""
     n, counts = len(X), (X > 0).sum(axis=0)
     if name == "jaccard":
         return (X > 0).astype(float), np.ones(X.shape[1])
@@ -53,7 +53,7 @@ def test_information_is_that_of_its_formula(seed, smoothing, shift):
     found, scores = similarity.finish(codes, quotients.astype(np.float32))
 
     counts = np.zeros((7, 7))
-    for feature in np.flatnonzero(lengths > 1):  # each says of its rows one thing
+    for feature in np.flatnonzero(lengths > 1):  # all rows of a feature say the same
         rows = np.flatnonzero(X[:, feature])
         counts[np.ix_(rows, rows)] += 1 / (len(rows) - 1)
     np.fill_diagonal(counts, 0)
@@ -62,7 +62,7 @@ def test_information_is_that_of_its_formula(seed, smoothing, shift):
     with np.errstate(divide="ignore", invalid="ignore"):
         wanted = np.log(counts * powers.sum() / (totals[:, None] * powers)) - shift
     wanted[counts == 0] = -np.inf
-    clear = np.abs(wanted) > 1e-4  # what is all but 0 may be either
+    clear = np.abs(wanted) > 1e-4  # a score that is nearly 0 may be kept or not
     np.testing.assert_array_equal((found >= 0)[clear], (wanted > 0)[clear])
     np.testing.assert_allclose(scores[wanted > 0], wanted[wanted > 0], rtol=1e-4, atol=1e-5)
 

@@ -1,4 +1,4 @@
-"""Regressions on supports beside those made in float64, column by column."""
+"""Regressions on supports beside float64 ones, column by column."""
 
 import numpy as np
 import pytest

@@ -43,7 +43,7 @@ def test_iteration_does_not_depend_on_threads(monkeypatch):
 
 @pytest.mark.parametrize("few", [20, 200])
 def test_a_few_very_popular_items_hide_nothing(monkeypatch, few):
-    """The largest singular value is hundreds of times the smallest wanted one: more than float32 bears in a filter."""
+    """The largest singular value is hundreds of times the smallest wanted one: too much for a float32 filter."""
     monkeypatch.setattr(solver, "SMALL", 10)
     rng = np.random.default_rng(0)
     dense = (rng.random((900, 300)) < 0.02).astype(np.float32)

@@ -1,4 +1,4 @@
-"""What an operator asks for."""
+"""The requests of an operator."""
 
 import pytest
 
@@ -49,7 +49,7 @@ def test_a_checkpoint_a_refit_and_a_reload_say_what_they_did(server, place):
     assert (answer["done"], answer["said"]) == (False, "there is no newer model")
     versions = Versions(place / "models")
     versions.publish(versions.load().model, marks=versions.load().marks)
-    answers = [ask(server, "reload")[1] for _ in range(2)]  # a look of the server's own may come before the first
+    answers = [ask(server, "reload")[1] for _ in range(2)]  # one of the server's own looks may come before the first
     assert {answer["version"] for answer in answers} == {"v000004"}
 
 
@@ -60,7 +60,7 @@ def test_who_has_no_token_for_it_is_told_nothing(server):
             status, answer, _ = ask(server, what, Authorization=f"Bearer {token}")
             refusals.add((status, str(answer)))
             assert answer["error"].keys() == {"message"}
-        assert len(refusals) == 1  # whatever was asked for, and whether it could be done
+        assert len(refusals) == 1  # every request is noted, whether it could be done or not
         assert refusals.pop()[0] == (401 if token == "nobodys" else 403)
     assert ask(server, "refit", Origin="https://elsewhere.example", **ADMIN)[0] == 403
 

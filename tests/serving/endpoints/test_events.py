@@ -62,7 +62,7 @@ def test_events_count_at_once_in_every_worker_in_the_order_in_which_they_came(tm
             server.post("/events", {"events": [{"user": user, "item": item}]})
             snapshot = snapshot.after([Event(user, item, seq=place + 1)])
             expected = snapshot.recommend([user, "9"], 6).items.tolist()
-            with ThreadPoolExecutor(4) as pool:  # of several connections at once each worker gets some
+            with ThreadPoolExecutor(4) as pool:  # of several connections at once, each worker gets some
                 for one, rows in pool.map(ask, range(8)):
                     assert one == expected[0]
                     assert rows == expected

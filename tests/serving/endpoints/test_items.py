@@ -16,7 +16,7 @@ ITEMS = [f"{1000 + n}" for n in range(40)]
 
 @pytest.fixture(scope="module")
 def shop(folder, tmp_path_factory):
-    """A server whose items are changed."""
+    """Starts a server whose items are changed."""
     with InThread(folder / "model.fastrec", "--journal", tmp_path_factory.mktemp("shop") / "events.db") as server:
         yield server
 
@@ -140,7 +140,7 @@ def test_changes_are_in_every_worker_at_once_and_outlive_a_kill_and_a_checkpoint
         def ask(_):
             return items_of(server.post("/recommend", {"user": "50", "k": 40, "exclude_seen": False})[1])
 
-        with ThreadPoolExecutor(4) as pool:  # of several connections at once each worker gets some
+        with ThreadPoolExecutor(4) as pool:  # of several connections at once, each worker gets some
             for listed in pool.map(ask, range(8)):
                 assert set(ITEMS) - set(listed) == gone
 

@@ -1,4 +1,4 @@
-"""The page in a real browser: what a person does with it, by mouse, by keyboard, on a phone, in the dark."""
+"""The page in a real browser, as a person uses it: by mouse, by keyboard, on a phone, in the dark."""
 
 import json
 import shutil

@@ -141,7 +141,7 @@ def test_integers_as_ids_stay_integers(tmp_path):
 
 
 def test_ratings_of_a_history(tmp_path):
-    """A 0 is a rating, and of two ratings of one item the last counts, as it does in events."""
+    """A 0 is a rating, and of two ratings of one item the last counts, as in events."""
     data = some_data()
     ExplicitALS(factors=4, iterations=3, random_state=0, n_jobs=1).fit(data).save(tmp_path / "m.fastrec")
     with InThread(tmp_path / "m.fastrec", "--journal", tmp_path / "e.db") as server:

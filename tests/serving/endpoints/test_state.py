@@ -1,4 +1,4 @@
-"""What a server says of itself."""
+"""The facts that a server states about itself."""
 
 import pytest
 
