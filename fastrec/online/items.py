@@ -50,6 +50,7 @@ class Items:
 
     def __init__(self, model: Recommender, updates: Iterable[ItemUpdate] = ()) -> None:
         self.model = model
+        self._info: Mapping[str, NDArray[Any]] = model.item_info_ or {}
         self._updates = {}
         self._by_code: dict[int, ItemUpdate] = {}
         self.shown: NDArray[np.bool_] | None = None
@@ -141,10 +142,6 @@ class Items:
         ]
 
     # -- facts of all items
-
-    @property
-    def _info(self) -> Mapping[str, NDArray[Any]]:
-        return self.model.item_info_ or {}
 
     def fact_names(self) -> list[str]:
         """The names of all facts that an item of the model has."""

@@ -100,7 +100,7 @@ class Guard:
         """The headers of an answer, with those that every answer has."""
         more = [(b"server-timing", b"app;dur=%.3f" % ((time.perf_counter() - began) * 1000))]
         # A model may have been published since the answer was made: only pages are without a version yet.
-        if not any(name == VERSION_HEADER for name, _ in headers):
+        if VERSION_HEADER not in dict(headers):
             more.append((VERSION_HEADER, self.server.version.encode("latin-1", "replace")))
         if self.server.is_draining:
             more.append(CLOSING)
@@ -157,10 +157,11 @@ def routes_of(server: Server) -> list[BaseRoute]:
 def guard_endpoint(endpoint: Endpoint, server: Server) -> Callable[[Request], Awaitable[Any]]:
     """Wraps an endpoint in the check of the scope that every request for it needs."""
     handler, scope = endpoint.handler, endpoint.always
+    if scope is None:
+        return functools.partial(handler, server)
 
     async def answer(request: Request) -> Any:
-        if scope is not None:
-            server.access.check(request.scope["headers"], scope)
+        server.access.check(request.scope["headers"], scope)
         return await handler(server, request)
 
     return answer

@@ -43,7 +43,9 @@ class BodyReader:
 
     async def read(self, request: Request, kind: type[Body]) -> Body:
         """Reads the body of a request, decoded to its type."""
-        raw = await self.read_raw(request)
+        raw: bytes | None = request.scope.get(WHOLE_BODY)
+        if raw is None or len(raw) > self._largest:
+            raw = await self.read_raw(request)
         try:
             decode: Callable[[bytes], Body] = self._decoder(kind).decode
             body = await self._line.run(decode, raw) if len(raw) > LARGE_BODY else decode(raw)

@@ -1,5 +1,7 @@
 """`Conversions`: answers with recommendations, and the events that follow from them, counted for Prometheus."""
 
+from collections import Counter as Numbers
+from collections import deque
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -37,17 +39,22 @@ class Conversions:
         self._model_answers = Counter("fastrec_model_recommendations", said, by_model, **options)
         said = "Events that name a recommendation, by its model, and by whether their item was drawn at random."
         self._model_events = Counter("fastrec_model_events_recommended", said, by_model, **options)
-        self._of_answers = {
-            (name, explored): self._model_answers.labels(name, _tell(explored))
-            for name in models
-            for explored in (False, True)
-        }
+        for name in models:
+            for explored in (False, True):
+                self._model_answers.labels(name, _tell(explored))
+        self._answered: deque[tuple[str | None, str, bool]] = deque()
 
     def count_answer(self, scenario: str | None, model: str, exploration: Exploration | None) -> None:
-        """Counts an answer with recommendations."""
-        if scenario is not None:
-            self._answers.labels(scenario).inc()
-        self._of_answers[model, exploration is not None].inc()
+        """Counts an answer with recommendations, from any thread, at the next `count_answers`."""
+        self._answered.append((scenario, model, exploration is not None))
+
+    def count_answers(self) -> None:
+        """Counts the answers of the last moments, which takes less time together."""
+        last = Numbers(self._answered.popleft() for _ in range(len(self._answered)))
+        for (scenario, model, explored), n in last.items():
+            if scenario is not None:
+                self._answers.labels(scenario).inc(n)
+            self._model_answers.labels(model, _tell(explored)).inc(n)
 
     def count_event(self, recommendation: str, item: Id, scenarios: Collection[str]) -> None:
         """Counts an event that names a recommendation; `scenarios` are those that there are."""

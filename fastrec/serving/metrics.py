@@ -2,6 +2,7 @@
 
 import math
 import os
+from collections import Counter as Numbers
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from fastrec.serving.settings import SHARED_FOLDER
 
 BUCKETS = (0.00025, 0.0005, 0.001, 0.002, 0.003, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1, 5)
 CONTENT_TYPE = CONTENT_TYPE_LATEST
-# Answers that are counted together: one after the other they take a third of the time.
+# Answers that are counted together: one after the other they take three times as long.
 OBSERVED_AT_ONCE = 100
 
 
@@ -69,7 +70,6 @@ class Metrics:
         self.loaded = Gauge("fastrec_model_loaded_timestamp_seconds", "The time when the model was loaded.", **newest)
         self._options = options
         self._of_models: tuple[Counter, Histogram] | None = None
-        self._known: dict[tuple[str, int], tuple[Any, Any]] = {}
         self._observed: list[tuple[str, int, float]] = []
 
     def took_model(self, how: str) -> None:
@@ -108,16 +108,12 @@ class Metrics:
     def count_observed(self) -> None:
         """Counts the answers of the last moments."""
         observed, self._observed = self._observed, []
-        for path, status, seconds in observed:
-            self._count(path, status, seconds)
-
-    def _count(self, path: str, status: int, seconds: float) -> None:
-        pair = self._known.get((path, status))
-        if pair is None:
-            pair = self._requests.labels(path, str(status)), self._seconds.labels(path)
-            self._known[path, status] = pair
-        pair[0].inc()
-        pair[1].observe(seconds)
+        for (path, status), n in Numbers((path, status) for path, status, _ in observed).items():
+            self._requests.labels(path, str(status)).inc(n)
+        seconds_of = {path: self._seconds.labels(path) for path, _, _ in observed}
+        for path, _, seconds in observed:
+            seconds_of[path].observe(seconds)
+        self.conversions.count_answers()
 
     def text(self) -> bytes:
         """Returns the metrics in Prometheus's text format."""

@@ -194,6 +194,7 @@ ROUTES = (
 
 
 _FIRST_PARTS = {one.path.split("/")[1] for one in ROUTES if one.path not in ("/", "/*")}
+_WHOLE = {f"/{part}" for part in _FIRST_PARTS}
 
 
 def label_of(path: str) -> str:
@@ -202,6 +203,8 @@ def label_of(path: str) -> str:
     >>> label_of("/users/42"), label_of("/wp-login.php"), label_of("/")
     ('/users', 'other', '/')
     """
+    if path in _WHOLE:
+        return path
     first = path[1:].partition("/")[0]
     return f"/{first}" if first in _FIRST_PARTS or path == "/" else "other"
 

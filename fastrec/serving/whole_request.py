@@ -63,11 +63,12 @@ class WholeRequest:
 
     def _head(self, start: Message) -> bytes:
         headers = [*self._headers, *start["headers"]]
-        self.keep_alive = self.keep_alive and CLOSING not in headers
-        if not self.keep_alive and CLOSING not in headers:
+        if CLOSING in headers:
+            self.keep_alive = False
+        elif not self.keep_alive:
             headers.append(CLOSING)
-        lines = [b"%b: %b\r\n" % header for header in headers]
-        return b"%b%b\r\n" % (status_line(start["status"]), b"".join(lines))
+        lines = [b": ".join(header) for header in headers]
+        return b"\r\n".join((status_line(start["status"]), *lines, b"", b""))
 
 
 class Begun:
@@ -134,9 +135,9 @@ def make_scope(method: str, path: str, headers: list[tuple[bytes, bytes]], body:
 
 @functools.cache
 def status_line(status: int) -> bytes:
-    r"""Returns the first line of an answer.
+    """Returns the first line of an answer.
 
     >>> status_line(404)
-    b'HTTP/1.1 404 Not Found\r\n'
+    b'HTTP/1.1 404 Not Found'
     """
-    return f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n".encode()
+    return f"HTTP/1.1 {status} {HTTPStatus(status).phrase}".encode()

@@ -22,6 +22,7 @@ def test_events_are_to_the_credit_of_the_model_that_answered():
     drawn = Exploration(1, 50, (mark_item(9),))
     conversions.count_answer("home", "ease", drawn)
     conversions.count_answer(None, "als", None)
+    conversions.count_answers()
     for item in (1, 9):
         conversions.count_event(make_recommendation("home", "v000012", "ease", drawn), item, ["home"])
     conversions.count_event(make_recommendation(None, "v000012", "als"), 9, ["home"])

@@ -207,7 +207,7 @@ class Answering(Learner):
     def answer_one(self, who: Single, k: int, only: NDArray[np.bool_] | None = None) -> SingleAnswer:
         """See `Asked.answer_one`."""
         row = who.row(self)
-        if row is not None and (np.count_nonzero(row.values) or (self.keeps_zeros and len(row.values))):
+        if row is not None and self._learns_from(row.values):
             found = self._search_one(who, row, k, only)
             if found is not None:
                 check_best(found[1].item(0))
@@ -215,6 +215,10 @@ class Answering(Learner):
         audience = who.audience(self)
         top = self.answer(audience, k, None if only is None else self.item_filter(audience).within(only))
         return SingleAnswer(top.codes[0], top.scores[0], bool(top.fallback[0]))
+
+    def _learns_from(self, values: Floats) -> bool:
+        """Tells whether the model learns from an entry of a history; nearly always it does from the first."""
+        return len(values) > 0 and bool(self.keeps_zeros or values.item(0) or np.count_nonzero(values))
 
     def _search_one(
         self, who: Single, row: HistoryRow, k: int, only: NDArray[np.bool_] | None

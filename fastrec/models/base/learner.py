@@ -258,7 +258,7 @@ class Learner(OptionsMixin, BaseEstimator, ABC):
     def user_row(self, code: int) -> HistoryRow:
         """See `Asked.user_row`."""
         seen, order = self.seen_, self.order_
-        start, stop = seen.indptr[code : code + 2].tolist()
+        start, stop = seen.indptr.item(code), seen.indptr.item(code + 1)
         return HistoryRow(seen.indices[start:stop], seen.data[start:stop], None if order is None else order[start:stop])
 
     def _select_learned(self, rows: CodeMatrix) -> CodeMatrix:
