@@ -52,7 +52,7 @@ def moved(scale: Scale, exchange: str) -> Moved:
     width, both = width_of(scale.factors), (scale.users, scale.items)
     own = sum(both) / scale.nodes * 4 * width
     if exchange == "files":
-        return Moved(sum(both) * 4 * width, own)  # float32 is read; own factors leave through the pipe alone
+        return Moved(sum(both) * 4 * width, 2 * 8 * width**2)  # float32 is read; the Gramian of a piece goes out
     rows = sum(both) if exchange == "all" else sum(named_rows(n, scale.entries, scale.nodes) for n in both)
     blocks = 2 * scale.entries / scale.nodes * (4 + scale.value_bytes)
     return Moved(rows * 2 * width, rows * 2 * width + blocks + 2 * own)

@@ -16,20 +16,14 @@ Frame: TypeAlias = Any
 """A pyspark DataFrame, of Spark or of Spark Connect: two classes without a common type."""
 Session: TypeAlias = Any
 
-# Rows hold whole pieces of a matrix: each goes to Python alone, and none is merged with others by size.
-FAT_ROWS: Mapping[str, str] = {
-    "spark.sql.execution.arrow.maxRecordsPerBatch": "1",
-    "spark.sql.adaptive.enabled": "false",
-}
-
 SQL_TYPES: Mapping[Any, str] = {
     pa.int8(): "tinyint", pa.int16(): "smallint", pa.int32(): "int", pa.int64(): "bigint", pa.float32(): "float",
     pa.float64(): "double", pa.string(): "string", pa.binary(): "binary", pa.date32(): "date",
 }  # fmt: skip
 
 __all__ = [
-    "FAT_ROWS", "Frame", "PySparkException", "Session", "apply_to_groups", "apply_to_pairs", "arrow_type",
-    "count_tasks", "deal_keys", "map_batches", "read_frame", "settings", "sql", "sql_schema", "write_frame",
+    "Frame", "PySparkException", "Session", "apply_to_groups", "apply_to_pairs", "arrow_type",
+    "count_tasks", "deal_keys", "fat_rows", "map_batches", "read_frame", "settings", "sql", "sql_schema", "write_frame",
 ]  # fmt: skip
 
 
@@ -47,6 +41,15 @@ def settings(spark: Session, wanted: Mapping[str, str]) -> Iterator[None]:
                 spark.conf.unset(name)
             else:
                 spark.conf.set(name, known)
+
+
+def fat_rows(shards: int) -> dict[str, str]:
+    """The settings for rows that hold whole pieces: each goes to Python alone, and none is merged with others."""
+    return {
+        "spark.sql.execution.arrow.maxRecordsPerBatch": "1",
+        "spark.sql.adaptive.enabled": "false",
+        "spark.sql.shuffle.partitions": str(shards),
+    }
 
 
 def sql_schema(schema: pa.Schema) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from itertools import pairwise
 from typing import Any, NamedTuple, Protocol
+from uuid import uuid4
 
 import numpy as np
 import pyarrow as pa
@@ -12,18 +13,23 @@ from numpy.typing import NDArray
 
 from fastrec.distributed.blocks import COLUMNS, SCHEMA
 from fastrec.distributed.cells import array_of, bytes_of, rows_of_table, table_of
-from fastrec.distributed.delivery import MAIL, Delivery, Folders, ReadDelivery, SentDelivery
+from fastrec.distributed.delivery import MAIL, Delivery, Folders, ReadDelivery, SentDelivery, settle_worker
 from fastrec.distributed.engine import (
     Frame,
     Session,
     apply_to_groups,
     apply_to_pairs,
     deal_keys,
+    fat_rows,
     map_batches,
     read_frame,
+    settings,
     sql,
+    write_frame,
 )
+from fastrec.distributed.files import add_file, empty_folder
 from fastrec.distributed.half_epoch import STATE, Turn, turn_rows
+from fastrec.distributed.sums import SUMS, Sums, collect_sums
 from fastrec.matrix.arrays import starts_of
 from fastrec.solvers.als import block_cuts
 
@@ -76,8 +82,8 @@ class Exchange(Protocol):
     def name(self) -> str:
         """The exchange's name in the option."""
 
-    def solve(self, side: int, folders: Folders, turn: Turn, work: Work) -> Frame:
-        """Solves the rows of a side and yields a frame for each shard, which gets its earlier factors."""
+    def solve(self, side: int, folders: Folders, target: str, turn: Turn, work: Work) -> Sums:
+        """Solves the rows of a side, writes them to the folder `target`, and returns the sums of its pieces."""
 
     def ask(self, folders: Folders, turn: Turn, work: Work, extra: Frame | None = None) -> Frame:
         """Asks the users' shards, with all items, and with their rows of `extra` (key, piece and data)."""
@@ -91,7 +97,7 @@ class Exchange(Protocol):
 
 @dataclass(frozen=True)
 class FileExchange:
-    """An exchange by files: executors read the folder of the run, and only numbers go through the engine."""
+    """An exchange by files: executors read and write the folder of the run, and only sums go through the engine."""
 
     spark: Session
     layout: Layout
@@ -110,20 +116,25 @@ class FileExchange:
         """See `Exchange.key_of`."""
         return _key_column(self.keys, self.layout.places[side])
 
-    def solve(self, side: int, folders: Folders, turn: Turn, work: Work) -> Frame:
+    def solve(self, side: int, folders: Folders, target: str, turn: Turn, work: Work) -> Sums:
         """See `Exchange.solve`."""
-        shards = self.spark.range(0, self.layout.shards, 1, self.layout.shards)
-        return map_batches(shards, partial(_work_on_folders, folders, work), work.schema)
+        claim = uuid4().hex
+        empty_folder(target, claim)
+        frame = map_batches(self._shards(), partial(_solve_in_folders, folders, target, claim, work), SUMS)
+        return collect_sums(frame, target, self.layout.shape[side])
 
     def ask(self, folders: Folders, turn: Turn, work: Work, extra: Frame | None = None) -> Frame:
         """See `Exchange.ask`."""
         if extra is None:
-            return self.solve(USERS, folders, turn, work)
+            return map_batches(self._shards(), partial(_work_on_folders, folders, work), work.schema)
         shards = {key: shard for shard, key in enumerate(self.keys)}
         return apply_to_groups(extra, "key", partial(_work_on_extra, folders, work, shards), work.schema)
 
     def close(self) -> None:
         """See `Exchange.close`."""
+
+    def _shards(self) -> Frame:
+        return self.spark.range(0, self.layout.shards, 1, self.layout.shards)
 
 
 class FrameExchange:
@@ -151,8 +162,13 @@ class FrameExchange:
         """See `Exchange.key_of`."""
         return _key_column(self.keys, self.layout.places[side])
 
-    def solve(self, side: int, folders: Folders, turn: Turn, work: Work) -> Frame:
+    def solve(self, side: int, folders: Folders, target: str, turn: Turn, work: Work) -> Sums:
         """See `Exchange.solve`."""
+        with settings(self.spark, fat_rows(self.layout.shards)):
+            write_frame(self._solved(side, folders, turn, work), target)
+            return collect_sums(self._read(target, STATE), target, self.layout.shape[side])
+
+    def _solved(self, side: int, folders: Folders, turn: Turn, work: Work) -> Frame:
         blocks = self._blocks(side)
         own = self._read(folders.own, STATE).select(
             self.key_of(side).alias("key"), "piece", sql.lit("own").alias("kind"), sql.col("factors").alias("data")
@@ -240,6 +256,26 @@ def _work_on_folders(folders: Folders, work: Work, batches: Iterator[pa.RecordBa
         for shard in batch.column(0).to_pylist():
             for table in work.do(ReadDelivery(folders, shard)):
                 yield from table.to_batches()
+
+
+def _solve_in_folders(
+    folders: Folders, target: str, claim: str, work: Work, batches: Iterator[pa.RecordBatch]
+) -> Iterator[pa.RecordBatch]:
+    for batch in batches:
+        for shard in batch.column(0).to_pylist():
+            sums: list[pa.Table] = []
+            tables = _keep_sums(work.do(ReadDelivery(folders, shard)), sums)
+            add_file(target, f"shard-{shard:05}", tables, work.schema, claim)
+            for table in sums:
+                yield from table.to_batches()
+            settle_worker()
+
+
+def _keep_sums(tables: Iterator[pa.Table], sums: list[pa.Table]) -> Iterator[pa.Table]:
+    """Passes tables on, and keeps their small columns."""
+    for table in tables:
+        sums.append(table.select(SUMS.names))
+        yield table
 
 
 def _work_on_extra(folders: Folders, work: Work, shards: dict[int, int], mail: pa.Table) -> pa.Table:

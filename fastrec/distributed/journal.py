@@ -1,6 +1,7 @@
 """The journal of a run: a line after each half epoch, written once all its factors are there."""
 
 import json
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 from fastrec.distributed.cells import array_of
 from fastrec.distributed.engine import Session, read_frame, sql, write_frame
+from fastrec.distributed.files import add_file
 from fastrec.matrix.arrays import Floats
 
 LINES = pa.schema([("step", pa.int32()), ("facts", pa.string()), ("gram", pa.binary()), ("basis", pa.binary())])
@@ -36,15 +38,30 @@ class Line(NamedTuple):
     basis: Floats | None = None
 
 
+@dataclass(frozen=True)
 class Journal:
-    """The journal in the folder of a run."""
+    """The journal of a run.
 
-    def __init__(self, spark: Session, folder: str) -> None:
-        self._spark, self._folder = spark, f"{folder}/journal"
+    Parameters
+    ----------
+    spark, run
+        The engine, and the folder of the run.
+    by_files
+        Whether the driver sees the folder, and adds lines itself.
+    """
+
+    spark: Session
+    run: str
+    by_files: bool = False
+
+    @property
+    def folder(self) -> str:
+        """The folder of the lines."""
+        return f"{self.run}/journal"
 
     def read(self) -> list[Line]:
         """Reads the lines in order, the last one with its arrays; no lines for an unprepared run."""
-        frame = read_frame(self._spark, self._folder, LINES)
+        frame = read_frame(self.spark, self.folder, LINES)
         if frame is None:
             return []
         lines = sorted((int(row["step"]), row["facts"]) for row in frame.select("step", "facts").collect())
@@ -55,21 +72,28 @@ class Journal:
 
     def begin(self) -> None:
         """Discards the state of the folder: from now on nothing in it counts."""
-        self._write(Line(BEGUN, {}), "overwrite")
+        self._write(_table_of(Line(BEGUN, {})), "overwrite")
 
     def add(self, line: Line) -> None:
         """Records that a step is done."""
-        self._write(line, "append")
+        table = _table_of(line)
+        if self.by_files:
+            add_file(self.folder, f"step-{line.step:05}", [table], LINES)
+        else:
+            self._write(table, "append")
 
-    def _write(self, line: Line, mode: str) -> None:
-        gram = b"" if line.gram is None else line.gram.tobytes()
-        basis = b"" if line.basis is None else line.basis.tobytes()
-        row = {"step": line.step, "facts": json.dumps(line.facts), "gram": gram, "basis": basis}
-        table = pa.Table.from_pylist([row], LINES)
-        write_frame(self._spark.createDataFrame(table).coalesce(1), self._folder, mode)
+    def _write(self, table: pa.Table, mode: str) -> None:
+        write_frame(self.spark.createDataFrame(table).coalesce(1), self.folder, mode)
 
     def _whole(self, frame: Any, line: Line) -> Line:
         row = frame.where(sql.col("step") == line.step).select("gram", "basis").first()
         gram, basis = array_of(bytes(row["gram"]), np.float64), array_of(bytes(row["basis"]), np.float32)
         width = round(len(gram) ** 0.5)
         return line._replace(gram=gram.reshape(width, width), basis=basis.reshape(width, width) if len(basis) else None)
+
+
+def _table_of(line: Line) -> pa.Table:
+    gram = b"" if line.gram is None else line.gram.tobytes()
+    basis = b"" if line.basis is None else line.basis.tobytes()
+    row = {"step": line.step, "facts": json.dumps(line.facts), "gram": gram, "basis": basis}
+    return pa.Table.from_pylist([row], LINES)

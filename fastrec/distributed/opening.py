@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from numbers import Integral
 from typing import Any
@@ -10,14 +11,15 @@ import numpy as np
 import pyarrow as pa
 
 from fastrec.distributed.blocks import SCHEMA, deal_pieces
-from fastrec.distributed.delivery import read_rows
 from fastrec.distributed.engine import Frame, Session, count_tasks, map_batches, read_frame
 from fastrec.distributed.events import Digest
 from fastrec.distributed.exchange import ITEMS, SIDES, USERS, Exchange, FileExchange, FrameExchange, Layout
-from fastrec.distributed.half_epoch import Weights
+from fastrec.distributed.files import READ_ERRORS, read_rows
+from fastrec.distributed.half_epoch import STATE, Weights
 from fastrec.distributed.journal import Journal, Line
 from fastrec.distributed.preparing import prepare_data, write_start
-from fastrec.distributed.run import Run, read_sums
+from fastrec.distributed.run import Run
+from fastrec.distributed.sums import collect_sums
 from fastrec.kernels.lanes import padded_width
 from fastrec.solvers.als import PIECES
 from fastrec.solvers.als_settings import DataSize, Settings
@@ -43,6 +45,7 @@ def open_run(model: Any, events: Frame, digest: Digest, resume: bool) -> Run:
     layout = _lay_out(spark, folder, (facts["n_users"], facts["n_items"]), model.shards)
     weights = Weights(facts["alpha"], facts["regularization"], model.regularization_exponent)
     exchange = choose_exchange(spark, layout, model.exchange, facts["entries"])
+    journal = replace(journal, by_files=isinstance(exchange, FileExchange))
     return Run(spark, layout, exchange, journal, lines, facts["factors"], model.dtype, weights)
 
 
@@ -82,7 +85,8 @@ def _prepare(model: Any, events: Frame, folder: str, journal: Journal, job: dict
     seed, width = seed_of(model.random_state), padded_width(chosen.factors)
     for side, n in ((USERS, sizes.n_users), (ITEMS, sizes.n_items)):
         write_start(spark, f"{folder}/{SIDES[side]}-0", n, width, chosen.factors, [seed, side], count_tasks(spark))
-    gram, _, _ = read_sums(spark, f"{folder}/{SIDES[ITEMS]}-0", sizes.n_items)
+    start = f"{folder}/{SIDES[ITEMS]}-0"
+    gram = collect_sums(read_frame(spark, start, STATE), start, sizes.n_items).gram
     kinds = dict(events.dtypes)
     facts = {**sizes._asdict(), **chosen._asdict(), "user": kinds["user"], "item": kinds["item"], "job": job}
     line = Line(0, facts, gram)
@@ -111,8 +115,8 @@ def choose_exchange(spark: Session, layout: Layout, wish: str, entries: int) -> 
             return FileExchange(spark, layout)
         if wish == "files":
             raise ValueError(
-                f"exchange='files' needs a folder that all executors see, but {layout.folder} is none: take a path "
-                "on a shared file system or object store, or exchange='auto'"
+                f"exchange='files' needs a folder that the driver and all executors see, but {layout.folder} is none: "
+                "take a path on a shared file system or object store, or exchange='auto'"
             )
     return FrameExchange(spark, layout, wish == "wanted" if wish != "auto" else wants_less(layout, entries))
 
@@ -125,17 +129,23 @@ def wants_less(layout: Layout, entries: int) -> bool:
 
 
 def _see_folder(spark: Session, layout: Layout) -> bool:
-    """Checks that every task of a job reads all blocks of the items."""
-    probe = partial(_count_pieces, layout.blocks(ITEMS))
+    """Checks that the driver and every task of a job read all blocks of the items."""
+    folder, wanted = layout.blocks(ITEMS), len(layout.places[ITEMS])
+    if _count_pieces(folder) != wanted:
+        return False
     shards = spark.range(0, layout.shards, 1, layout.shards)
-    counts = map_batches(shards, probe, pa.schema([("pieces", pa.int32())])).collect()
-    return {row["pieces"] for row in counts} == {len(layout.places[ITEMS])}
+    counts = map_batches(shards, partial(_count_in_tasks, folder), pa.schema([("pieces", pa.int32())])).collect()
+    return {row["pieces"] for row in counts} == {wanted}
 
 
-def _count_pieces(folder: str, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+def _count_pieces(folder: str) -> int:
+    """The number of pieces in a folder; -1 if it is not seen from here."""
+    try:
+        return sum(1 for _ in read_rows(folder, ("piece",)))
+    except READ_ERRORS:
+        return -1
+
+
+def _count_in_tasks(folder: str, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     for batch in batches:
-        try:
-            found = sum(1 for _ in read_rows(folder, ("piece",)))
-        except (OSError, ValueError):  # no such folder here, or no file system known to Arrow
-            found = -1
-        yield pa.RecordBatch.from_pydict({"pieces": pa.array([found] * batch.num_rows, pa.int32())})
+        yield pa.RecordBatch.from_pydict({"pieces": pa.array([_count_pieces(folder)] * batch.num_rows, pa.int32())})

@@ -22,6 +22,7 @@ from fastrec.distributed.engine import (
     Frame,
     apply_to_groups,
     arrow_type,
+    fat_rows,
     map_batches,
     read_frame,
     settings,
@@ -51,7 +52,7 @@ def recommend_to(run: Run, learned: Learned, path: str, k: int, exclude_seen: bo
     )
     schema = lists_schema(_id_type(run, "user"), _id_type(run, "item"))
     work = Recommending(learned, min(k, run.layout.shape[ITEMS]), exclude_seen, chosen, left_out, schema)
-    with settings(run.spark, run.settings()):
+    with settings(run.spark, fat_rows(run.layout.shards)):
         write_frame(_ask(run, learned, work), path)
     return run.spark.read.parquet(path)
 
@@ -78,7 +79,7 @@ def evaluate(
     check_number("confidence", confidence, minimum=0, maximum=1, above=True)
     work = Measuring(learned, labels, exclude_seen)
     truth = _truth_by_piece(run, test)
-    with settings(run.spark, run.settings()):
+    with settings(run.spark, fat_rows(run.layout.shards)):
         sums = _ask(run, learned, work, truth).groupBy("metric").agg(
             *(sql.sum(name).alias(name) for name in ("users", "total", "squares"))
         ).collect()  # fmt: skip

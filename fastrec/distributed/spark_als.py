@@ -71,9 +71,9 @@ class SparkImplicitALS(OptionsMixin, BaseEstimator):
         The number of parts of each side that are solved at a time, at most 64; "auto" is the number of tasks that the
         engine runs at a time.
     exchange : {"auto", "files", "all", "wanted"}
-        The exchange of factors. "files": executors read the folder themselves, which all of them must see under the
-        same path. "all": the engine sends all of them to every shard. "wanted": the engine sends only those that a
-        shard's entries name. "auto": files if executors see them, otherwise the way that moves less.
+        The exchange of factors. "files": executors read and write the folder themselves, which they and the driver must
+        see under the same path. "all": the engine sends all of them to every shard. "wanted": the engine sends only
+        those that a shard's entries name. "auto": files if all of them see it, otherwise the way that moves less.
     verbose : bool or int
         Whether to show progress: epochs, loss, time left.
     callback : callable or None

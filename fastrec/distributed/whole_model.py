@@ -8,9 +8,10 @@ import pyarrow as pa
 from fastrec.data import Interactions, Vocabulary
 from fastrec.distributed.blocks import SCHEMA, Block, names_of
 from fastrec.distributed.cells import Cells, rows_of_table
-from fastrec.distributed.delivery import BLOCK_IDS, in_order, read_rows
+from fastrec.distributed.delivery import BLOCK_IDS, in_order
 from fastrec.distributed.engine import read_frame
 from fastrec.distributed.exchange import ITEMS, USERS, FileExchange
+from fastrec.distributed.files import read_rows
 from fastrec.distributed.half_epoch import STATE, rows_of
 from fastrec.distributed.run import Run
 from fastrec.matrix.cells import row_numbers

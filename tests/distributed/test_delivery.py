@@ -1,5 +1,7 @@
 """A shard gets the same blocks if they are read from files and if they are sent."""
 
+import gc
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -7,7 +9,15 @@ import pytest
 
 from fastrec.distributed.blocks import SCHEMA
 from fastrec.distributed.cells import bytes_of, bytes_of_ids, table_of
-from fastrec.distributed.delivery import MAIL, Folders, ReadDelivery, SentDelivery, count_threads, open_folder, scale_of
+from fastrec.distributed.delivery import (
+    MAIL,
+    Folders,
+    ReadDelivery,
+    SentDelivery,
+    count_threads,
+    scale_of,
+    settle_worker,
+)
 from fastrec.distributed.half_epoch import STATE, Turn, state_row, turn_rows
 from fastrec.matrix.arrays import aligned_zeros
 
@@ -87,10 +97,11 @@ def test_a_missing_piece_is_an_error(folders, tmp_path):
         ReadDelivery(folders[0], 0).vectors(TURN)
 
 
-def test_folders_are_found_by_their_addresses(tmp_path):
-    assert open_folder(tmp_path.as_uri())[1] == tmp_path.as_posix()
-    assert open_folder(str(tmp_path))[1] == str(tmp_path)
-
-
 def test_outside_of_tasks_there_is_one_thread():
     assert count_threads() == 1
+
+
+def test_only_workers_of_spark_are_settled():
+    frozen = gc.get_freeze_count()
+    settle_worker()
+    assert gc.get_freeze_count() == frozen

@@ -41,7 +41,7 @@ def test_files_that_not_all_executors_see_are_refused_or_gone_without(spark, tmp
     assert fit(spark, tmp_path).exchange_ == "files"
     monkeypatch.setattr(opening, "_see_folder", lambda spark, layout: False)
     assert fit(spark, tmp_path).exchange_ in ("all", "wanted")
-    with pytest.raises(ValueError, match="exchange='files' needs a folder that all executors see"):
+    with pytest.raises(ValueError, match="exchange='files' needs a folder that the driver and all executors see"):
         fit(spark, tmp_path, exchange="files")
 
 

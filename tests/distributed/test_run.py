@@ -6,7 +6,8 @@ pytest.importorskip("pyspark", reason="pyspark is not installed: make test-spark
 
 import numpy as np
 
-from fastrec.distributed import SparkImplicitALS, run
+from fastrec.distributed import SparkImplicitALS
+from fastrec.distributed.exchange import FrameExchange
 from fastrec.distributed.journal import Journal
 from tests.distributed.test_spark_als import COLUMNS, OPTIONS
 
@@ -41,8 +42,8 @@ def test_a_run_goes_on_from_its_last_half_epoch(spark, events, whole, tmp_path, 
     with pytest.raises(Stopped):
         model(tmp_path / "run").fit(frame, **COLUMNS)
     monkeypatch.setattr(Journal, "add", add)
-    write = run.write_frame
-    monkeypatch.setattr(run, "write_frame", lambda *given: (started.append(given), write(*given)))
+    solve = FrameExchange.solve
+    monkeypatch.setattr(FrameExchange, "solve", lambda *given: (started.append(given), solve(*given))[1])
     resumed = model(tmp_path / "run", shards=3, exchange="wanted").fit(frame, **COLUMNS)
     assert len(started) == 4 - max(0, step - (not written))  # finished steps are not repeated
     assert np.array_equal(resumed.to_model().item_factors_, whole.item_factors_)
