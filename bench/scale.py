@@ -2,10 +2,10 @@
 
 `python bench/scale.py --users 100e6 --items 10e6 --entries 10e9 --nodes 64 --cores 16 --gigabits 10 --factors 64`
 
-One shard a node. The rows that a shard names are those of entries that fall on random rows, which is the worst case:
-real entries meet popular rows again and again. Seconds are of bytes into the busiest place at the speeds that are named
-(`--pipe` is what a core does through the engine's pipe to Python, `--flops` what a core does in our kernels); what
-overlaps is not taken off. docs/how-to/spark.md says how the bytes were checked.
+Each node has one shard. The entries of a shard fall on random rows, which is the worst case: real entries fall on
+popular rows again and again. Seconds are those of the bytes into the busiest place. `--pipe` is the speed of a core
+through the engine's pipe to Python, and `--flops` its speed in our kernels. Steps that overlap are all counted.
+docs/how-to/spark.md says how the bytes were checked.
 """
 
 import argparse

@@ -4,7 +4,7 @@
 
 The older fastrec is a checkout of its own, with its own environment. The cost of a request depends on the machine
 and on what else runs there. The ratios of its costs in two versions, and to the cost of a hello, depend on these
-little: all of them are asked one after the other, again and again, and the medians of the turns are compared.
+little. All servers are asked one after the other, again and again, and the medians of the turns are compared.
 Figures go to bench/results/serving_turns.json, from which `python bench/report.py` makes a table of
 docs/reference/serving.md.
 """

@@ -55,7 +55,7 @@ class Option(ABC):
 
     @abstractmethod
     def _check(self, name: str, value: object) -> None:
-        """Checks a value that is none of the words."""
+        """Checks a value that is not one of the words."""
 
     @abstractmethod
     def _kind(self) -> str:

@@ -13,7 +13,6 @@ import fastrec
 PACKAGE = Path(fastrec.__file__).parent
 KERNELS = Path(next(iter(importlib.util.find_spec("fastrec.kernels").submodule_search_locations)))
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
-DOCUMENTED = (*FUNCTIONS, ast.ClassDef, ast.Module)
 # Lines of code, without docstrings, comments and blank lines.
 LONGEST_FUNCTION, LONGEST_FILE = 60, 450
 LONG_FUNCTIONS = {  # and the reasons
@@ -137,17 +136,3 @@ def test_tests_lie_as_the_source_does():
     missing = {module.with_suffix("").as_posix() for module in modules
                if not (tests / module.with_name(f"test_{module.name}")).exists()}  # fmt: skip
     assert missing == set(UNTESTED)
-
-
-NOT_FIRST = {"What", "How", "Whether", "Which", "Where", "All", "Who", "When"}
-
-
-def test_docstrings_begin_with_a_verb_or_a_noun():
-    found = []
-    for path in modules().values():
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-        for node in ast.walk(tree):
-            text = ast.get_docstring(node) if isinstance(node, DOCUMENTED) else None
-            if text and text.split()[0].strip(",.:") in NOT_FIRST:
-                found.append(f"{path.name}: {text.splitlines()[0]}")
-    assert found == []

@@ -44,7 +44,7 @@ def shop(folder: Folder, rng: np.random.Generator) -> sp.csr_array:
 
 
 def core(folder: Folder, rng: np.random.Generator) -> sp.csr_array:
-    """What is left of 8000 users of Gowalla where each user and each place has ten others."""
+    """The 10-core of 8000 users of Gowalla: each user has ten places or more, and each place ten users."""
     data = fr.Interactions.from_matrix(some_users(folder.gowalla()[0], rng, 8000))
     left = fr.KCore(10, 10).fit_transform(data).compact()
     return ones(left.user_codes, left.item_codes, left.shape)

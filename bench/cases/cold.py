@@ -70,7 +70,9 @@ def _value(name: str, value: Any) -> Any:
         return None
     if name in ("plot", "genres"):
         return value
-    return [person.split("(")[0].strip() for person in value.split(",")]  # «A (screenplay), B (story)»
+    return [
+        person.split("(")[0].strip() for person in value.split(",")
+    ]  # the text is of the form A (screenplay), B (story)
 
 
 def parts(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

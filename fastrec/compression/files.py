@@ -62,7 +62,7 @@ def rebuild_codec(arrays: Mapping[str, NDArray[Any]], record: Record, *, ranges:
 def _assemble(arrays: Mapping[str, NDArray[Any]], record: Record) -> VectorCodec:
     kind = CLASSES.get(record["class"])
     if kind is None:
-        raise ValueError(f"its codec {record['class']!r} is none of fastrec's ({', '.join(CLASSES)})")
+        raise ValueError(f"its codec {record['class']!r} is not one of fastrec's ({', '.join(CLASSES)})")
     codec = kind(**{name: _rebuild_value(arrays, None, value) for name, value in record["options"].items()})
     names = fields_of(kind)
     for name, value in record["learned"].items():

@@ -45,7 +45,7 @@ def make_codec(
     Raises
     ------
     ValueError, TypeError
-        If it is none of these.
+        If the name or the object is not one of these.
 
     Examples
     --------

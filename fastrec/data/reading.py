@@ -75,7 +75,7 @@ def read_interactions(
     item_info : path, frame or mapping of str to array-like, optional
         A table with a column of item ids and facts about the items such as `title`; items that are not in the
         interactions are left out. Its ids are read as those of the interactions: 7 and "7" are one item. A column with
-        a usual name of titles (name, Book-Title, product_name, …) becomes `title`, if there is none of that name.
+        a usual name of titles (name, Book-Title, product_name, …) becomes `title`, if no column is named `title`.
     items_id : str or int, optional
         The column of the item ids in `item_info`, by name or number. None: recognised (`id`, or a name of an item).
     title : str or int, optional

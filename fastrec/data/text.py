@@ -218,7 +218,7 @@ def _check_bytes(text: memoryview, path: Path, encoding: str) -> None:
             line = 1 + lines + bytes(block[: error.start]).count(b"\n")
             raise ValueError(
                 f"{path} is not {encoding}: line {line} has the byte 0x{error.object[error.start]:02x}; another "
-                'encoding is given by encoding="latin-1", or whatever it is'
+                'encoding is given by encoding="latin-1" or another name'
             ) from None
 
 

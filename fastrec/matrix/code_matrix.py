@@ -239,8 +239,8 @@ def _float32_values(matrix: Any, name: str) -> NDArray[np.float32]:
 
 
 NEGATIVE_ADVICE = (
-    ": leave dislikes out, or take a model that learns from them; what was had and not rated is an event of value 0 in "
-    "Interactions; where every event is to count alike, read the file without its values"
+    ": leave dislikes out, or take a model that learns from them. An item that was had and not rated is an event of "
+    "value 0 in Interactions. If every event is to count alike, read the file without its values"
 )
 
 

@@ -31,7 +31,7 @@ TOLERANCE = 1e-2  # relative tolerance of the eigenvalues: directions near the c
 
 
 # A linear filter is kept as one dense matrix if that takes no more bytes than the first number, and no more numbers for
-# each entry of the training data than the second: an answer is then a sum of its rows.
+# each entry of the training data than the second. An answer is then a sum of its rows.
 DENSE_BYTES, DENSE_NUMBERS = 1 << 28, 64
 USERS_AT_ONCE = 4096  # users in one batch of a search
 

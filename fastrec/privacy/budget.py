@@ -38,7 +38,7 @@ class Budget:
     FileNotFoundError
         If there is no file, and no epsilon and delta to make one.
     ValueError
-        If the file has another epsilon or delta, or is none of these files.
+        If the file has another epsilon or delta, or is not a budget file.
 
     Examples
     --------

@@ -23,7 +23,7 @@ class Leading:
 
     def __init__(self, plan: SchedulePlan, report: Listener) -> None:
         self._plan, self._report = plan, report
-        self._lock = threading.Lock()  # held by whoever starts, uses or stops the schedule
+        self._lock = threading.Lock()  # held by a thread that starts, uses or stops the schedule
         self._schedule: Schedule | None = None
         self._has_ended = False
 

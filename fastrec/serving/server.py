@@ -103,7 +103,7 @@ class Server:
             log.error("cannot serve %s: %s: %s", self.settings.model, type(error).__name__, error)
             if self.journal is not None:
                 self.journal.close()
-            end_in_failure()  # the process cannot repair this; whoever started it can start it again
+            end_in_failure()  # the process cannot repair this; its supervisor can start it again
         finally:
             gc.enable()  # `worker` has switched it off
 

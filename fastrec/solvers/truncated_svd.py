@@ -21,7 +21,7 @@ SMALL = 1024  # a side up to which the Gramian is dense and its eigenvectors exa
 OVERSAMPLING = 16  # directions that are iterated besides the wanted ones
 DEGREES = (1, 2, 3, 6, 8)  # the degrees of the Chebyshev filters of the first rounds; the last one is repeated
 PRODUCTS = 80  # products with the Gramian after which the iteration ends in any case
-# In a round, the largest direction may outgrow the smallest wanted one by no more than this: float32 keeps seven
+# In a round, the largest direction may outgrow the smallest wanted one by no more than this. float32 keeps seven
 # digits, and if the largest fills them (a matrix with few very popular items), the others are lost.
 GROWTH = 1e6
 

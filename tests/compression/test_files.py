@@ -30,7 +30,7 @@ def test_damaged_codecs_are_refused():
         rebuild_codec({**arrays, "/rotation": arrays["/rotation"][:3]}, record)
     with pytest.raises(ValueError, match="steps_ must be of shape"):
         rebuild_codec({**arrays, "/steps": arrays["/steps"][:3]}, record)
-    with pytest.raises(ValueError, match="none of fastrec's"):
+    with pytest.raises(ValueError, match="not one of fastrec's"):
         rebuild_codec(arrays, {**record, "class": "Popen"})
     with pytest.raises(ValueError, match="has no attribute"):
         rebuild_codec(arrays, {**record, "learned": {"transform": 1}})

@@ -51,7 +51,7 @@ def test_lists_are_kept_by_what_is_expected_of_them(n, wanted):
         )
         wrong = set(some[1:count].tolist()) ^ set(chosen[1:][worth[1:] >= least].tolist())
         assert some[0] == chosen[0]
-        assert all(abs(np.log(worth[chosen == part][0] / least)) < 0.4 for part in wrong), "but for close calls"
+        assert all(abs(np.log(worth[chosen == part][0] / least)) < 0.4 for part in wrong), "except for close calls"
 
 
 @pytest.mark.parametrize("metric", [INNER_PRODUCT, COSINE])

@@ -102,7 +102,7 @@ class InThread(ServerHandle):
     def __enter__(self):
         with contextlib.ExitStack() as opening:
             opening.enter_context(mock.patch.dict(os.environ, self._environment))
-            opening.enter_context(threadpool_limits(1, "blas"))  # as in a worker, but for the block alone
+            opening.enter_context(threadpool_limits(1, "blas"))  # as in a worker, for the time of the block
             opening.callback(gc.unfreeze)
             self._begin()
             opening.callback(self._end)

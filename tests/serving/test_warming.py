@@ -13,7 +13,7 @@ from tests.serving.running import some_data
 
 @pytest.mark.parametrize("ids", [int, str])
 def test_a_new_model_is_asked_everything_once(ids):
-    """All kernels are compiled before the model answers."""
+    """Every kernel is compiled before the model answers."""
     asked = []
 
     class Asked(ItemKNN):

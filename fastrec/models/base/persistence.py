@@ -250,7 +250,7 @@ def _assemble(arrays: Mapping[str, NDArray[Any]], record: Record, ranges: bool) 
     """Assembles the model from its options and learned values, before it has read any of them."""
     kind = find_class(record["class"])
     if kind is None:
-        raise ValueError(f"its class {record['class']!r} is none of fastrec's ({', '.join(loadable())})")
+        raise ValueError(f"its class {record['class']!r} is not one of fastrec's ({', '.join(loadable())})")
     options = {name: decode_value(value) for name, value in record["options"].items()}
     model: Any = kind(**{**getattr(kind, "_former_options", {}), **options})
     names = fields_of(kind)

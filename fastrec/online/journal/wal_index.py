@@ -51,7 +51,7 @@ class WalIndex:
 
 
 def _map(path: Path) -> Mapping | None:
-    """The mapping of an index, the same one for all; None where there is none to be had."""
+    """Returns the mapping of an index, the same one for all callers; None if the index cannot be mapped."""
     if os.name == "nt":  # SQLite could not remove a file there that is mapped
         return None
     with _lock, contextlib.suppress(OSError, ValueError):

@@ -28,7 +28,7 @@ PACKAGE = "fastrec.kernels"
 IMPORTS = re.compile(rf"^from {re.escape(PACKAGE)}(?:\.([\w.]+) import| +import ([\w, ]+))", re.MULTILINE)
 KEPT = 30 * 24 * 3600.0  # seconds that compiled kernels are kept without a process that asks for them
 
-# Docstrings and comments, but for comments after code with a double quote: a change of these parts compiles nothing.
+# Docstrings and comments, except comments after code with a double quote: a change of these parts compiles nothing.
 PROSE = re.compile(
     r'(?:\A|(?<=:\n)|(?<=:  # fmt: skip\n))[ \t]*"""(?s:.*?)"""\n|^[ \t]*#.*\n|[ \t]+#[^"\n]*$', re.MULTILINE
 )

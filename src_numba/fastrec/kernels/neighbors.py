@@ -49,7 +49,7 @@ class Candidates(NamedTuple):
 
     columns: Codes
     products: Floats
-    scores: Floats  # in float32: correct but for the last digits
+    scores: Floats  # in float32: correct except for the last digits
     keys: Counts  # exact scores and codes of the candidates left at the end
 
 

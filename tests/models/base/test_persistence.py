@@ -80,9 +80,9 @@ def learn(name, **fields):
 
 
 FORGERIES = [
-    (lambda arrays, record: record.update({"class": "os.system"}), "none of fastrec's"),
+    (lambda arrays, record: record.update({"class": "os.system"}), "not one of fastrec's"),
     (lambda arrays, record: record.update({"class": ["Popularity"]}), None),
-    (lambda arrays, record: record.update({"class": "Recommender"}), "none of fastrec's"),
+    (lambda arrays, record: record.update({"class": "Recommender"}), "not one of fastrec's"),
     (lambda arrays, record: record["options"].update({"shape": 3}), "has no option 'shape'"),
     (lambda arrays, record: record.pop("options"), "options"),
     (lambda arrays, record: record["learned"].pop("seen_"), "seen_"),

@@ -37,7 +37,7 @@ def test_classes_of_ones_own_are_registered(path, monkeypatch):
     save(Latest().fit(random_matrix()), path)
     assert type(load(path)) is Latest
     monkeypatch.undo()
-    with pytest.raises(FileError, match="its class 'Latest' is none of fastrec's"):
+    with pytest.raises(FileError, match="its class 'Latest' is not one of fastrec's"):
         load(path)
     Latest.__name__ = "Popularity"
     with pytest.raises(ValueError, match="Popularity is registered already"):

@@ -101,7 +101,7 @@ def test_capabilities_are_those_of_the_original(name, fitted, compressed):
         vectors = small.transform(X)
         scale = np.abs(model.transform(X)).max()
         np.testing.assert_allclose(vectors, model.transform(X), atol=0.1 * scale)
-        for row in (0, 5, 59):  # whoever else is asked about
+        for row in (0, 5, 59):  # for any other users in the question
             np.testing.assert_array_equal(small.transform(X[[row]])[0], vectors[row])
 
 

@@ -182,7 +182,7 @@ PROTOCOL = [
 
 @pytest.mark.parametrize("kind", [fr.Reranked, *(loadable()[name] for name in ("Blend", "CompressedFactors"))])
 def test_a_wrapper_hands_on_no_method_unseen(kind):
-    """All answers of a recommender are defined in the class's own line, and `__getattr__` gives no method."""
+    """A class and its bases define every answer of a recommender, and `__getattr__` gives no method."""
     for name in PROTOCOL:
         assert inspect.getattr_static(kind, name, None) is not None
     model = fr.Reranked(fr.ImplicitALS(4, iterations=1).fit(X), fr.MMR())
