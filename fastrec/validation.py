@@ -5,7 +5,7 @@ import functools
 import inspect
 import numbers
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from typing import Any, TypeVar, cast
 
 import numpy as np
@@ -190,6 +190,7 @@ _OTHER_NAMES: dict[str, tuple[str, ...]] = {
     ),
     "user": ("users", "userid", "user_id", "user_ids", "uid", "user_col", "user_column", "userCol"),
     "items": ("item", "itemid", "itemids", "item_id", "item_ids", "iid", "iids"),
+    "item_info": ("items", "item_table", "items_info", "item_metadata", "metadata", "titles"),
     "item": ("items", "itemid", "item_id", "item_ids", "iid", "item_col", "item_column", "itemCol"),
     "on_unknown": ("unknown", "handle_unknown", "cold_start_strategy", "coldStartStrategy"),
     "dtype": ("precision", "storage_dtype"),
@@ -285,7 +286,7 @@ def name_options(function: Function) -> Function:
             caller = type(args[0]).__name__ if method == "__init__" else label
             wrong = next(name for name in options if name not in names)
             made = type(args[0]) if "self" in names and method != "__init__" else None
-            raise TypeError(_no_option(caller, wrong, names, parameters, made))
+            raise TypeError(_no_option(caller, wrong, names, parameters, made, given=options))
         if hint and len(args) > 2 and (len(args) > most or any(map(_is_matrix, args[2:]))):
             raise TypeError(f"{method}() cannot be called so: {hint}")
         return function(*args, **options)
@@ -299,11 +300,20 @@ def _is_matrix(value: object) -> bool:
 
 
 def _no_option(
-    caller: str, wrong: str, names: frozenset[str], parameters: Iterable[str], made: type | None = None
+    caller: str,
+    wrong: str,
+    names: frozenset[str],
+    parameters: Iterable[str],
+    made: type | None = None,
+    given: Container[str] = (),
 ) -> str:
-    """The error for an option that a function does not have, which may be one of the class that was `made`."""
+    """The error for an option that a function does not have, which may be one of the class that was `made`.
+
+    If a name may mean several options, those that the caller has not `given` come first.
+    """
     options = [name for name in parameters if name != "self" and name in names]
-    right = suggest_option(wrong, options)
+    free = [name for name in options if name not in given]
+    right = suggest_option(wrong, free, misspelt=False) or suggest_option(wrong, options)
     if right is not None:
         return f"{caller}() has no option {wrong!r}; here it is called {right!r}"
     of_class = None if made is None else suggest_option(wrong, inspect.signature(made).parameters)

@@ -100,6 +100,18 @@ def test_wrong_options_are_named_and_right_ones_pass():
         Model().recommend()
 
 
+def test_a_name_with_several_meanings_means_an_option_that_is_not_given():
+    @name_options
+    def read(source, item=None, item_info=None): ...
+
+    with pytest.raises(TypeError, match="'items'; here it is called 'item'"):
+        read("events.csv", items="items.csv")
+    with pytest.raises(TypeError, match="'items'; here it is called 'item_info'"):
+        read("events.csv", item="sku", items="items.csv")
+    with pytest.raises(TypeError, match="'items'; here it is called 'item'"):
+        read("events.csv", item="sku", item_info="a.csv", items="items.csv")
+
+
 def test_functions_that_take_any_option_are_left_alone():
     def anything(**options):
         return options
