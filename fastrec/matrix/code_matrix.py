@@ -155,8 +155,8 @@ def check_matrix(
 def _csr_of_sparse(X: Any, name: str) -> Any:
     if X.ndim != 2:
         raise ValueError(
-            f"Expected 2D array, got {X.ndim}D array instead: {name} must be of shape (n_users, n_items). The history of "
-            "a single user, as one row, is X[[user]], not X[user]."
+            f"Expected 2D array, got {X.ndim}D array instead: {name} must be of shape (n_users, n_items). The history "
+            "of a single user, as one row, is X[[user]], not X[user]."
         )
     _check_kind(X.dtype, name)
     if X.format != "csr":
