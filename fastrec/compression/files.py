@@ -35,7 +35,7 @@ def describe_codec(codec: VectorCodec) -> tuple[Arrays, Record]:
     True
     """
     if CLASSES.get(type(codec).__name__) is not type(codec):
-        raise TypeError(f"{type(codec).__name__} is no codec that a file can hold, which are {', '.join(CLASSES)}")
+        raise TypeError(f"{type(codec).__name__} is not a codec that a file can hold; those are {', '.join(CLASSES)}")
     arrays: Arrays = {}
     record: Record = {"class": type(codec).__name__, "options": {}, "learned": {}}
     for name, option in codec.get_params(deep=False).items():

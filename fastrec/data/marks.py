@@ -18,7 +18,7 @@ def tell_unrated(values: NDArray[np.float32], name: str) -> None:
         return
     warn_caller(
         f"{n_negative / len(values):.1%} of {name} are -1, and all others are at least 0. Such a -1 often means that "
-        "somebody had the item and did not rate it, but it counts as a rating here. Leave those rows out by "
+        "a user had the item and did not rate it, but it counts as a rating here. Leave those rows out by "
         "data.select(data.values >= 0), or say value=False to count every event alike",
         UnratedWarning,
     )

@@ -114,7 +114,7 @@ def _advise(role: str, names: Sequence[str], found: Mapping[str, int | None]) ->
     """Advises a caller whose table has no column of a role."""
     if any(map(_is_no_name, names)):
         return (
-            "the first line is no header: give the columns by number, from 0, and header=False, such as user=0, "
+            "the first line is not a header: give the columns by number, from 0, and header=False, such as user=0, "
             "item=1, header=False"
         )
     if role == "user" and any(name in _ORDERS.split() for name in map(_plain, names)):
@@ -126,7 +126,7 @@ def _advise(role: str, names: Sequence[str], found: Mapping[str, int | None]) ->
         return "name it with item=…, or, if every further column is an item and its cells are values, give wide=True"
     both = ", and the one of items with item=…" if role == "user" and found["item"] is None else ""
     return (
-        f"name it with {role}=…{both}, or, if the first line of the file is no header, give column numbers and "
+        f"name it with {role}=…{both}, or, if the first line of the file is not a header, give column numbers and "
         "header=False"
     )
 

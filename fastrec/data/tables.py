@@ -157,7 +157,7 @@ def _open_parquet(path: Path) -> FrameTable | ParquetTable:
 
 def _open_parquet_by(backend: Any, path: Path) -> FrameTable | ParquetTable:
     if not _begins(path, b"PAR1"):
-        raise ValueError(f"{path} is no Parquet file: it does not begin with PAR1")
+        raise ValueError(f"{path} is not a Parquet file: it does not begin with PAR1")
     if backend == "polars":
         return FrameTable(nw.read_parquet(str(path), backend=backend).to_native())
     table = ParquetTable(path)

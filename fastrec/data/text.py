@@ -173,7 +173,7 @@ def _check_quote(quote: str | None) -> None:
 def _check_delimiter(delimiter: str, quote: str | None) -> None:
     wrong = not isinstance(delimiter, str) or not delimiter or set(delimiter) & {"\n", "\r", "\0", quote}
     if wrong:
-        raise ValueError(f"delimiter must be one or more characters within a line, and no quote, got {delimiter!r}")
+        raise ValueError(f"delimiter must be one or more characters within a line, without a quote, got {delimiter!r}")
     check_text([delimiter], "delimiter")
 
 

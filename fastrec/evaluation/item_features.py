@@ -31,6 +31,6 @@ def _labels_as_matrix(column: str, model: Any) -> sp.csr_array:
     if column not in info:
         known = ", ".join(map(repr, info)) or "none"
         raise ValueError(
-            f"item_features names {column!r}, which is no column of the model's item_info; there are {known}"
+            f"item_features names {column!r}, which is not a column of the model's item_info; there are {known}"
         )
     return label_matrix(info[column])

@@ -166,7 +166,7 @@ def _entries(model: Recommender, how: str) -> int:
 def _count_unknown(model: Recommender, ids: Sequence[Id], log: EventLog | None) -> int:
     """The number of users that neither the model nor the journal knows."""
     if not model.keeps_users and log is None:
-        return 0  # nobody could know them
+        return 0  # the model knows no users
     return sum(user not in model.user_vocabulary and (log is None or not log.history(user)) for user in ids)
 
 

@@ -78,7 +78,7 @@ class Receipt:
 
     def _facts(self) -> Iterator[tuple[str, str]]:
         """The facts of the receipt by their titles, one at a time."""
-        missing = f", {self.unknown:,} known to nobody" if self.unknown else ""
+        missing = f", {self.unknown:,} unknown" if self.unknown else ""
         yield "users", f"{self.users:,} asked for, {self.known:,} known to the model{missing}"
         yield "model", f"fitted again to {self.entries:,} entries" if self.how == "refit" else self.how
         yield "time", "nothing was done yet" if self.seconds is None else f"{self.seconds:.2g} s of processor time"

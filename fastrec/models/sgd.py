@@ -330,7 +330,7 @@ class SGDFactorization(Fading, FeaturedFactors):
     def _check_relations(self, *, ranges: bool) -> None:
         super()._check_relations(ranges=ranges)
         options = self._loss_options()
-        check_number("learning_rate", options.learning_rate, maximum=LARGEST_RATE)  # with more nothing is learned
+        check_number("learning_rate", options.learning_rate, maximum=LARGEST_RATE)  # with more, nothing is learned
         for number in (*options.regularization, options.margin, options.negative_weight):
             check_number("each of regularization, margin and negative_weight", number, maximum=LARGEST_OPTION)
         if not self.implicit_feedback and getattr(self, "presence_factors_", None) is not None:

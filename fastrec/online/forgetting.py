@@ -110,7 +110,7 @@ def _remaining_data(model: Recommender, codes: Sequence[int]) -> Any:
     info = None if model.item_info_ is None else dict(model.item_info_)
     rows = repeat_by_row(left, np.arange(left.shape[0], dtype=np.int32))
     data = Interactions(
-        *map(readonly, (rows, left.indices, left.data)),  # which nobody else writes to: they are not copied
+        *map(readonly, (rows, left.indices, left.data)),  # no other code writes to them: they are not copied
         users=hide_ids(model.users_, codes), items=model.items_, item_info=info, duplicates=model.duplicate_policy,
     )  # fmt: skip
     return data if order is None else data._replace(times=order[~mark_rows(seen, codes)].astype(np.int64))

@@ -150,7 +150,7 @@ class StoredVersions(Versions):
         facts, path = self._facts(version), self.path(version)
         if _is_there(path, facts):
             return path
-        with self._downloading():  # what another process of this machine has downloaded meanwhile is there
+        with self._downloading():  # another process may have downloaded the file meanwhile
             return path if _is_there(path, facts) else self._download(version, facts, path)
 
     @contextlib.contextmanager
@@ -163,7 +163,7 @@ class StoredVersions(Versions):
             yield
         finally:
             if is_held:
-                with contextlib.suppress(OSError):  # who waits makes it anew
+                with contextlib.suppress(OSError):  # a process that waits makes it anew
                     lock.path.unlink(missing_ok=True)
                 lock.release()
 

@@ -495,7 +495,7 @@ class Updater:
                         f"{misfit}. Publish the right one, or start again with force=True (--force)"
                     )
                 snapshot = self._start(published)
-            except Exception as error:  # whatever the fault, the old model goes on answering
+            except Exception as error:  # whatever the fault is, the old model goes on answering
                 self.tell("model", f"{type(error).__name__}: {error}")
                 return False
             with self._taking_in:

@@ -127,7 +127,7 @@ class Versions:
         while True:
             try:
                 return load_published(self._fetch(version), version, verify=verify)
-            except FileNotFoundError:  # so many were published since that this one is gone: load the newest
+            except FileNotFoundError:  # this version was removed after many newer ones: load the newest
                 newest = self.current()
                 if newest is None or newest == version:
                     raise

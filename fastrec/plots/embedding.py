@@ -117,7 +117,7 @@ def _group_items(model: Any, color_by: Any, shown: NDArray[np.int64], n_items: i
         if color_by not in info:
             known = ", ".join(map(repr, info)) or "none"
             raise ValueError(
-                f"color_by names {color_by!r}, which is no column of the model's item_info; there are {known}"
+                f"color_by names {color_by!r}, which is not a column of the model's item_info; there are {known}"
             )
         labels = info[color_by]
     if len(labels) != n_items:

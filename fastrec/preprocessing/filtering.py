@@ -507,7 +507,7 @@ class SampleNegatives(Preprocessor):
                 f"SampleNegatives.value must not be {self.value} for a matrix, where 0 is no entry: give Interactions"
             )
         matrix = self._check(X, reset=False)
-        ratio = min(float(self.ratio), matrix.shape[1])  # nobody has more negatives than there are items
+        ratio = min(float(self.ratio), matrix.shape[1])  # a user has no more negatives than there are items
         wanted = np.round(ratio * np.diff(matrix.indptr)).astype(np.int64)
         users, items = draw_negatives(matrix, wanted, self.random_state)
         values = np.full(len(users), self.value, np.float32)

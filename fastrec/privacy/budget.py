@@ -86,7 +86,7 @@ class Budget:
             except sqlite3.DatabaseError:
                 kind = None
             if kind != KIND:
-                raise ValueError(f"{self.path} is no budget of fastrec")
+                raise ValueError(f"{self.path} is not a budget of fastrec")
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("BEGIN IMMEDIATE")
             yield connection

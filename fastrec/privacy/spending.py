@@ -61,7 +61,7 @@ class Spending:
     budget: Budget | None = None
     _released: list[tuple[str, float, int]] = field(default_factory=list)
     _source: Source = field(init=False)
-    _gaussian_delta: float = field(init=False)  # without what the noise's distance from a Gaussian takes
+    _gaussian_delta: float = field(init=False)  # without the part of delta for the noise's distance from a Gaussian
 
     def __post_init__(self) -> None:
         check_number("epsilon", self.epsilon, minimum=0, above=True, maximum=LARGEST_EPSILON)

@@ -431,7 +431,7 @@ def _column_of(name: str, column: str, model: Any) -> Any:
     info = model.item_info_ or {}
     if column not in info:
         known = ", ".join(map(repr, info)) or "none"
-        raise ValueError(f"{name} names {column!r}, no column of the model's item_info: {known}")
+        raise ValueError(f"{name} names {column!r}, which is not a column of the model's item_info: {known}")
     return info[column]
 
 

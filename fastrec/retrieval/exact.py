@@ -234,11 +234,11 @@ class ExactIndex(Filed, BaseEstimator):
         (n, d), (n_panels, width, _) = arrays["vectors"].shape, arrays["panels"].shape
         dimensions = scanned_dimensions(d, METRICS[self.metric])
         if d < 1 or n_panels != -(-n // LANES) or (width != packed_width(dimensions) and self.storage == "int8"):
-            raise ValueError("its array 'panels' is not of the shape that it must be")
+            raise ValueError("its array 'panels' has the wrong shape")
         if self.storage != "int8" and width != dimensions:
-            raise ValueError("its array 'panels' is not of the shape that it must be")
+            raise ValueError("its array 'panels' has the wrong shape")
         if len(arrays["order"]) != n_panels * LANES:
-            raise ValueError("its array 'order' is not as long as it must be")
+            raise ValueError("its array 'order' has the wrong length")
         if ranges:
             check_codes_once(arrays["order"], np.ones(n, bool))
             check_norms(arrays["vectors"], arrays["norms"])

@@ -475,9 +475,9 @@ class IVFIndex(Filed, BaseEstimator):
     def _check(self, arrays: Arrays, record: Record, *, ranges: bool) -> None:
         (n_lists, d), n_panels = arrays["centers"].shape, len(arrays["panels"])
         if n_lists < 1 or not 1 <= d <= MOST_DIMENSIONS or arrays["panels"].shape[1] != packed_width(d):
-            raise ValueError("its array 'centers' or 'panels' is not of the shape that it must be")
+            raise ValueError("its array 'centers' or 'panels' has the wrong shape")
         if len(arrays["order"]) != n_panels * LANES:
-            raise ValueError("its array 'order' is not as long as it must be")
+            raise ValueError("its array 'order' has the wrong length")
         check_number("longest", record["longest"], minimum=0, maximum=LARGEST_NORM)
         check_number("least", record["least"], minimum=0)
         if not isinstance(record["recall"], str):
@@ -491,7 +491,7 @@ class IVFIndex(Filed, BaseEstimator):
             for name in ("centers", "spreads", "depths"):
                 check_range(name, arrays[name], -reach, reach)
             if ((arrays["nearest"] >= 0) != arrays["alive"].astype(bool)).any():
-                raise ValueError("its array 'nearest' must be -1 for what is not alive, and for nothing else")
+                raise ValueError("its array 'nearest' must be -1 for removed vectors, and for no others")
             check_codes_once(arrays["order"], arrays["alive"])
             check_lengths(arrays, METRICS[self.metric], record["longest"])
             if self.rerank:

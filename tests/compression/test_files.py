@@ -40,5 +40,5 @@ def test_codecs_of_ones_own_are_not_described():
     class Own(Int8Codec):
         pass
 
-    with pytest.raises(TypeError, match="Own is no codec that a file can hold, which are BinaryCodec"):
+    with pytest.raises(TypeError, match="Own is not a codec that a file can hold; those are BinaryCodec"):
         describe_codec(Own())

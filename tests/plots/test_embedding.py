@@ -16,7 +16,7 @@ def test_a_map_colours_the_first_label_and_names_items(als):
     assert [text.get_text() for text in ax.texts] == ["Film 0", "Film 5"]
     again = fr.plots.embedding_map(als, n=10)
     assert len(again.collections[0].get_offsets()) == 10
-    with pytest.raises(ValueError, match="no column of the model's item_info; there are 'title', 'genres'"):
+    with pytest.raises(ValueError, match="not a column of the model's item_info; there are 'title', 'genres'"):
         fr.plots.embedding_map(als, color_by="year")
     with pytest.raises(ValueError, match="one label for each of 30 items, got 2"):
         fr.plots.embedding_map(als, color_by=["a", "b"])

@@ -45,7 +45,7 @@ def test_a_file_that_is_not_there_or_none_of_these_is_refused(tmp_path, budget):
     with pytest.raises(FileNotFoundError, match=r"make it by Budget\(path, epsilon="):
         Budget(tmp_path / "nothing")
     (tmp_path / "text").write_text("hello" * 1000)
-    with pytest.raises(ValueError, match="is no budget"):
+    with pytest.raises(ValueError, match="is not a budget"):
         Budget(tmp_path / "text")
     with pytest.raises(ValueError, match="has the epsilon 2, not 3"):
         Budget(budget.path, epsilon=3.0, delta=1e-6)

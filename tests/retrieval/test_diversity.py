@@ -172,7 +172,7 @@ def test_bad_input_is_named():
         Reranked(fr.Popularity().fit(np.ones((2, 2))), 5)
     with pytest.raises(ValueError, match="Popularity has no item_factors_"):
         Reranked(fr.Popularity().fit(np.ones((2, 2))), MMR())
-    with pytest.raises(ValueError, match="no column of the model's item_info: none"):
+    with pytest.raises(ValueError, match="not a column of the model's item_info: none"):
         Reranked(fr.Popularity().fit(np.ones((2, 2))), GroupCap(1, "artist"))
 
 

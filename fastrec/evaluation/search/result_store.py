@@ -47,7 +47,7 @@ class ResultStore:
             entries = [json.loads(line) for line in lines]
             found = entries[0]["header"]
         except (ValueError, LookupError, TypeError):
-            raise ValueError(f"{self._path} is no file of search results") from None
+            raise ValueError(f"{self._path} is not a file of search results") from None
         for name in head:
             if found.get(name) != head[name]:
                 raise ValueError(

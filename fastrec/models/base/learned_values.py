@@ -102,7 +102,7 @@ def _encode_times(name: str, column: NDArray[Any]) -> tuple[Arrays, Record]:
 
 def _decode_times(arrays: Arrays, record: Record, ranges: bool = True) -> NDArray[Any]:
     if not re.fullmatch(r"[<>=|]?[mM]8(\[[0-9]{0,9}(Y|M|W|D|h|m|s|ms|us|ns|ps|fs|as)\])?", record["dtype"]):
-        raise ValueError(f"{record['dtype']!r} is no type of times")
+        raise ValueError(f"{record['dtype']!r} is not a type of times")
     if arrays[""].dtype != np.int64:
         raise ValueError(f"times must be int64, got {arrays[''].dtype}")
     return arrays[""].view(np.dtype(record["dtype"]))
@@ -165,7 +165,7 @@ def _decode_columns(arrays: Arrays, record: Record, ranges: bool = True) -> Colu
         prefix = f"/{number}"
         parts = {name[len(prefix) :]: array for name, array in arrays.items() if belongs(name, prefix)}
         if column["kind"] not in ("array", "strings", "times"):
-            raise ValueError(f"column {column['name']!r} is of no kind that a column can be")
+            raise ValueError(f"column {column['name']!r} is not of a kind that columns can have")
         columns[str(column["name"])] = parts, column
     return Columns(columns)
 
@@ -280,7 +280,7 @@ def _decode_step(arrays: Arrays, record: Record, ranges: bool) -> Any:
         return None
     kind = _transformers().get(record["class"])
     if kind is None:
-        raise ValueError(f"{record['class']!r} is no transformer of fastrec ({', '.join(_transformers())})")
+        raise ValueError(f"{record['class']!r} is not a transformer of fastrec ({', '.join(_transformers())})")
     step = kind(**{name: decode_value(option) for name, option in record["options"].items()})
     for attribute in fields_of(kind):
         prefix = f"/{attribute}"

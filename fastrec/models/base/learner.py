@@ -109,7 +109,7 @@ class Learner(OptionsMixin, BaseEstimator, ABC):
         if cls.__module__.startswith("fastrec.models."):
             register(cls)
 
-    if not TYPE_CHECKING:  # which knows the attributes that there are
+    if not TYPE_CHECKING:  # type checkers know the existing attributes
 
         def __getattr__(self, name: str) -> Any:
             """Names the right attribute for one of another library: object's own error, and a word more."""

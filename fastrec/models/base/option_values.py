@@ -27,7 +27,7 @@ def describe_split(value: Any) -> Record | None:
 def _decode_split(record: Record) -> Any:
     """Makes the splitter that `describe_split` described; its name is looked up in fastrec's own list alone."""
     if record["name"] not in preprocessing.__all__:
-        raise ValueError(f"{record['name']!r} is no split of fastrec")
+        raise ValueError(f"{record['name']!r} is not a split of fastrec")
     made = getattr(preprocessing, record["name"])
     options = {name: decode_value(option) for name, option in record["options"].items()}
     if isinstance(made, type):

@@ -44,7 +44,7 @@ def warn_of_totals(item_info: Mapping[str, NDArray[Any]], counts: NDArray[np.int
         if is_of_numbers(values) and _follows(read_numbers(values), counts):
             warn_caller(
                 f"item_info[{column!r}] follows how often items are taken, as a present total does: "
-                "it leaks to each window what came after it. Name it in "
+                "it leaks later events to each window. Name it in "
                 f"TwoStage(aggregates=[{column!r}]) to leave it out",
                 LeakWarning,
             )

@@ -318,7 +318,7 @@ class TwoStage(Ensemble):
 
     def _teach(self, lists: Lists) -> Any:
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
-        if isinstance(self.ranker, str):  # whose loss says nothing of the others
+        if isinstance(self.ranker, str):  # its loss says nothing of the others
             lists = lists.with_hits()
         return fit_ranker(self.ranker, seed, lists.columns, lists.labels, lists.sizes)
 

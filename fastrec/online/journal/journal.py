@@ -90,7 +90,7 @@ class Journal:
     ) -> None:
         self.path = Path(path)
         if os.fspath(path) in ("", ":memory:"):
-            raise JournalError(f"a journal is a file, and {os.fspath(path)!r} is none: give the path of a file")
+            raise JournalError(f"the path of a journal must be that of a file, got {os.fspath(path)!r}")
         check_choice("time_unit", time_unit, (None, *UNITS_PER_SECOND))
         reserve = Reserve(self.path.with_name(f"{self.path.name}-reserve"), check_mode(mode))
         largest_queue = check_integer("queue_size", queue_size, minimum=1)

@@ -236,7 +236,7 @@ class Static:
 
     def __init__(self, value: int) -> None:
         self.value = int(value)
-        self._numba_type_ = StaticType(self.value)  # where Numba looks first
+        self._numba_type_ = StaticType(self.value)  # Numba looks here first
 
 
 class StaticType(types.Type):  # type: ignore[misc]

@@ -39,7 +39,7 @@ class Layout(NamedTuple):
     """The layout of one level of a row."""
 
     kind: int  # one of the kinds above, or NOTHING
-    start: int  # where its bytes begin in a row
+    start: int  # the place in a row where its bytes begin
     group: int  # numbers that share a step, or that a centroid takes
     unit: np.float32  # factor of float16 numbers, a power of two
     tables: Floats  # the 256 steps that a byte may name; after them the centroids, (parts, centroids, group)
@@ -53,7 +53,7 @@ class Coded(NamedTuple):
     rows: Bytes  # (n, stride)
     dimensions: int
     exact: int  # number of the last dimensions that are float32 numbers
-    exact_at: int  # where their bytes begin in a row
+    exact_at: int  # the place in a row where their bytes begin
     coarse: Layout
     fine: Layout
 

@@ -65,7 +65,7 @@ def test_the_results_of_another_search_are_refused(data, tmp_path, change, named
 
 def test_a_file_of_something_else_is_refused(data, tmp_path):
     (tmp_path / "s").write_text('{"a": 1}\n')
-    with pytest.raises(ValueError, match="is no file of search results"):
+    with pytest.raises(ValueError, match="is not a file of search results"):
         fr.search(als(), {"alpha": [1.0]}, data, store=tmp_path / "s")
 
 

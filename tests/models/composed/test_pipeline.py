@@ -116,7 +116,7 @@ def test_transformers_of_others_work_and_are_not_saved(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda step: step.update({"class": "Popen"}), "'Popen' is no transformer of fastrec"),
+        (lambda step: step.update({"class": "Popen"}), "'Popen' is not a transformer of fastrec"),
         (lambda step: step["options"].update(k1=-1), "BM25Weight.k1 must be a finite number above 0"),
         (
             lambda step: step["learned"]["mean_length_"].update(value=0.0),

@@ -42,7 +42,7 @@ def test_a_foreign_database_is_left_as_it_was(tmp_path):
         Journal(tmp_path / "other.db")
     assert (tmp_path / "other.db").read_bytes() == before
     assert [path.name for path in tmp_path.iterdir()] == ["other.db"]
-    with pytest.raises(JournalError, match="a journal is a file"):
+    with pytest.raises(JournalError, match="the path of a journal must be"):
         Journal(":memory:")
 
 

@@ -15,5 +15,5 @@ def test_a_path_alone_and_one_that_says_so_are_one_file(tmp_path):
 
 
 def test_nothing_is_no_address():
-    with pytest.raises(JournalError, match="a journal is a file"):
+    with pytest.raises(JournalError, match="the path of a journal must be"):
         open_log("sqlite:")
