@@ -20,7 +20,7 @@ _find, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
 
 
 def __getattr__(name: str) -> Any:
-    """A public name on its first use; an error that names the right one for what other libraries call it."""
+    """Returns a public name on its first use; for another library's name, the error says the right one."""
     error = None if name in __all__ else no_attribute(__name__, name, __all__)
     if error is not None:
         raise error

@@ -50,7 +50,7 @@ def warn_caller(message: str, category: type[Warning] = UserWarning, *, kind: ob
     message, category
         As of `warnings.warn`.
     kind
-        What two warnings have in common that say the same; None: their category, or the message of a plain UserWarning.
+        The key of equal warnings. None: the category, or the message of a plain UserWarning.
 
     >>> import warnings
     >>> with warnings.catch_warnings(record=True) as told:

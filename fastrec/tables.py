@@ -20,7 +20,7 @@ class Table:
         The rows, each with one text per column. The first text names the row. A page shows the text after a line break
         below it.
     caption
-        What the table shows.
+        The text above the table.
     left
         Positions of the columns whose texts are aligned left; the others hold numbers, aligned right.
     strong

@@ -12,7 +12,7 @@ Floats = NDArray[np.float32]
 STEPS_FIELD = Array((STEPS,), least=0, most=float(np.finfo(np.float32).max), order="rising")
 
 # The octaves below the largest size, and the numbers of steps below and above them. A vector far shorter than the
-# longest is in nobody's list, and longer ones than in `fit` may come later.
+# longest is in no user's list, and longer ones than in `fit` may come later.
 NEAR, FAR, ABOVE = 6, 20, 7
 FAR_STEPS, ABOVE_STEPS = 48, 16
 

@@ -68,9 +68,9 @@ def audit(
         items of the fewest and of the most users. "auto" is "popular" for private models, which do not recommend rare
         items, and "rare" for all others, which give away rare items first.
     size
-        How many items "rare" and "popular" take.
+        The number of items that "rare" and "popular" take.
     releases
-        How many models are fitted with the canary, and how many without, at least 20.
+        The number of models fitted with the canary, and of those fitted without, at least 20.
     others
         The share of the other users that each model is fitted to, chosen anew, above 0 and at most 1: less than 1 is
         for models that have no noise, whose scores would be the same each time.

@@ -91,7 +91,7 @@ def _begins_with(path: Path, wanted: bytes) -> bool:
 
 
 def _write_parquet(path: Path, gone: set[str], file: IO[bytes]) -> bool:
-    """As `_write_csv`. Who has no pyarrow has not written it: it is then left to be looked through."""
+    """Does as `_write_csv`. Without pyarrow, fastrec has not written the file: it is left to the search for traces."""
     if not _begins_with(path, b"PAR1") or find_spec("pyarrow") is None:
         return False
     import pyarrow as pa

@@ -35,7 +35,7 @@ class FixedFactors(Explaining, FactorRecommender):
         The items' factors in the order of their codes. A bias is a column, with a column of ones in the other side's
         factors. None: one factor, the number of an item's users.
     alpha : float
-        What a unit of feedback adds to the weight of its cell in fold-in, above 0.
+        The weight that a unit of feedback adds to its cell in fold-in, above 0.
     regularization : float
         The penalty of fold-in, above 0.
     n_jobs : int or None

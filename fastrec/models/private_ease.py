@@ -26,7 +26,7 @@ COUNTS_SHARE = 0.05  # the share of μ² for the popularity of items, which choo
 EXPONENT, EIGHTHS, HEAVIEST = -0.25, 8, 32
 RIDGE = 2.0  # in multiples of the largest eigenvalue of the noise
 HEAD = 3.6, 0.58  # factor and exponent of users times μ in the number of items of "auto"
-# How little a history may count beside popularity, and the concentration of events from which on it counts less: see
+# The least weight of a history beside popularity, and the concentration of events from which on it weighs less: see
 # `_trust_histories`.
 LEAST_TRUST, CONCENTRATION, MOST_POPULAR = 0.1, 1 / 150, 20
 TAIL = 0.02  # the weight of popularity, as a multiple of the most popular item's: it matters if histories are short
@@ -202,7 +202,7 @@ def _weigh_items(counts: NDArray[np.float64]) -> NDArray[np.int64]:
 
 
 def _trust_histories(counts: NDArray[np.float64], n_users: int) -> float:
-    """The weight of what a history says beside popularity, from 0.1 to 1, by noised counts.
+    """Returns the weight of a history beside popularity, from 0.1 to 1, by noised counts.
 
     Popularity says the more, the larger the share of the most popular items in all events is, beyond what as many of
     equal items would have; and a history the more, the longer it is. Counts sum up to users times the mean root of the

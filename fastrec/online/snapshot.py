@@ -39,7 +39,7 @@ class Snapshot:
     version
         The name of the model.
     mark
-        The function that marks a user in a `Deletion`: `Journal.mark`. None if nobody is deleted.
+        The function that marks a user in a `Deletion`: `Journal.mark`. None if no user is deleted.
     policy : {"sum", "last", "max"}, optional
         The policy to merge several events of one user and item, as `Interactions.duplicates`. None: the model's
         `duplicates_`.
@@ -354,7 +354,7 @@ class Snapshot:
         return self.model.explain_features(audience, item, k)
 
     def _audience_of_user(self, user: Id) -> Audience:
-        """The history of a user with all events, and what the model makes of it and of whose it is."""
+        """Returns the audience of a user: the history with all events, and the model's view of the user and of it."""
         if not self.knows(user):
             raise ValueError(f"user: unknown id {user!r}")
         audience = self._audience_of([self.history(user)])

@@ -51,7 +51,7 @@ class UserState:
 
     def __init__(self, base: int, totals: Totals, waiting: tuple[tuple[int, float], ...] = ()) -> None:
         self.base = base  # the user's code in the model; -1 if the model does not know the user, or must not
-        self._state = totals, waiting  # replaced together, since threads share what is frozen
+        self._state = totals, waiting  # replaced together, since threads share frozen values
         self.mark: bytes | None = None  # the user's mark in deletions, once there has been one
         self._history: History | None = None
         self.vectors: NDArray[np.float32] | None = None  # the user's factors, once they have been needed

@@ -135,7 +135,7 @@ class KCore(Preprocessor):
         Returns
         -------
         Interactions, csr_array or ndarray of float32, shape (n_users, n_items)
-            What X is.
+            The same kind of data as X.
         """
         return self.fit(X)._filter(X, int(self.user))
 
@@ -149,7 +149,7 @@ class KCore(Preprocessor):
         Returns
         -------
         Interactions, csr_array or ndarray of float32, shape (n_users, n_items)
-            What X is.
+            The same kind of data as X.
         """
         check_is_fitted(self)
         return self._filter(X, 1)
@@ -220,7 +220,7 @@ class Binarize(Preprocessor):
         Returns
         -------
         Interactions, csr_array or ndarray of float32, shape (n_users, n_items)
-            What X is.
+            The same kind of data as X.
         """
         check_is_fitted(self)
         self._check_options()
@@ -310,7 +310,7 @@ class MergeDuplicates(Preprocessor):
         Returns
         -------
         Interactions, csr_array or ndarray of float32, shape (n_users, n_items)
-            What X is.
+            The same kind of data as X.
         """
         check_is_fitted(self)
         matrix = self._check(X, reset=False)
@@ -529,7 +529,7 @@ class SampleNegatives(Preprocessor):
         Returns
         -------
         Interactions, csr_array or ndarray of float32, shape (n_users, n_items)
-            What X is.
+            The same kind of data as X.
         """
         check_is_fitted(self)
         matrix = self._check(X, reset=False)

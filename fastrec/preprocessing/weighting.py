@@ -81,7 +81,7 @@ class Weighting(Preprocessor):
         Returns
         -------
         Interactions, csr_array or ndarray of float32, shape (n_users, n_items)
-            What X is.
+            The same kind of data as X.
         """
         check_is_fitted(self)
         matrix = self._check_input(X, reset=False)

@@ -1,7 +1,7 @@
 """Lower bounds of what releases reveal about one user, from scores with the user in the data and without.
 
-A score is any number that is made of a release alone. Who guesses "in" where it is above a threshold is right by chance
-alone where the release says nothing, and the more it may say, the more often:
+A score is any number that is made of a release alone. A guess of "in" for scores above a threshold is right by chance
+alone if the release reveals nothing. The more the release may reveal, the more often the guess may be right:
 
 - of an (ε, δ)-private release, the share of right "in" is at most exp(ε) times that of wrong ones, plus δ;
 - of a μ-GDP one, both guesses together are right with a chance of Φ(μ/2) at most (Dong, Roth, Su 2022).

@@ -31,7 +31,7 @@ class Budget:
     path
         The file. It is made if there is none, and `epsilon` and `delta` are given.
     epsilon, delta
-        What all releases together keep to. None: those of the file.
+        The bound that all releases keep together. None: that of the file.
 
     Raises
     ------

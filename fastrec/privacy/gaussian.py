@@ -13,7 +13,7 @@ that sum is w √2π up to a relative 2.1 exp(-2π² w²) < 2⁻²⁶⁴, whatev
 **The discrete Gaussian protects as the continuous one does, nearly.** Whoever has f + N(0, s²) of the continuous
 mechanism can round it at random to an integer z, with probabilities in proportion to exp(-(z - f - N)² / 2τ²). By the
 same formula, with τ = 3.056, the result is f plus the discrete Gaussian of σ² = s² + τ², up to twice that error.
-What is made of a private release is as private, so the release is as private as that of the continuous mechanism with
+Any function of a private release is as private, so the release is as private as that of the continuous mechanism with
 s > σ (1 - 2⁻⁴⁰).
 
 With the errors of the table (2⁻²⁵⁵ for each of 155 649 values, 2⁻²⁵⁸ for what lies beyond 19 σ), what is drawn and what
@@ -47,12 +47,12 @@ SIGMA = WIDTH * math.hypot(1, FACTOR)
 """The standard deviation of the noise: 5.49e6 steps."""
 
 EFFECTIVE_SIGMA = SIGMA * (1 - 2.0**-40)
-"""That of a continuous Gaussian that protects no better."""
+"""The standard deviation of a continuous Gaussian that protects no better."""
 
 DISTANCE = 2.0**-235
 
 MOST_NUMBERS = 2**40
-"""No fit releases more: for so many the distance is counted."""
+"""The maximum number of released numbers of a fit, for which the distance is counted."""
 
 
 def noise_delta(epsilon: float, numbers: int) -> float:

@@ -38,7 +38,7 @@ from fastrec.retrieval.partition import (
 
 METRICS = {"ip": INNER_PRODUCT, "cosine": COSINE}
 ROUNDED = 0.25  # of a vector's length, at most so much is lost or won by rounding it to bytes
-SURENESS = 1.25  # E in standard deviations of what rounding does to a score: what is off by 2 E and more is lost
+SURENESS = 1.25  # E in standard deviations of a score's rounding error: a vector whose score is off by 2 E is lost
 Workspace = tuple[Space, Visits, NDArray[np.int64]]  # the work arrays of a search, and the table of their addresses
 
 

@@ -40,8 +40,8 @@ def pack_vectors(
 ) -> Packed:
     """Packs vectors of shape (n, d) into panels.
 
-    Under the cosine they are divided by their norms. For the distance, which does not change by it, all are moved to
-    their center, and each has -‖x‖²/2 as one more dimension, so that its product with (q, 1) falls with the distance.
+    Under the cosine they are divided by their norms. For the distance, all are moved to their center, which changes no
+    distance. Each has -‖x‖²/2 as one more dimension, so that its product with (q, 1) falls with the distance.
     For storage in bytes they are rotated at random, so that no element stands out, and rounded to 255 levels, each
     vector with its own step.
     """

@@ -23,7 +23,7 @@ class DenseRows:
     weights
         The sparse weights, of n rows.
     width
-        How many columns they have.
+        The number of their columns.
 
     Examples
     --------

@@ -116,7 +116,7 @@ class Learner(OptionsMixin, BaseEstimator, ABC):
             raise self._no_attribute(name)
 
     def _no_attribute(self, name: str) -> AttributeError:
-        """The error for an attribute that is not there: object's own, and a word more for what is meant."""
+        """Returns the error for a missing attribute: object's own, and the right name if another library's is known."""
         try:
             object.__getattribute__(self, name)
         except AttributeError as error:

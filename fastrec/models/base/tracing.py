@@ -41,7 +41,7 @@ class Trace:
     k
         The length of the list.
     steps
-        What each stage made of the item, in their order.
+        The result of each stage for the item, in their order.
 
     Attributes
     ----------

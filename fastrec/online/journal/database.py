@@ -92,7 +92,7 @@ class Database:
         return connection
 
     def read_mark(self) -> bytes | None:
-        """Another value after each commit, by whichever process; None where a query alone can tell what there is."""
+        """Returns a value that changes with each commit of any process; None if only a query can tell."""
         return None if self._index is None else self._index.read_head()
 
     @contextlib.contextmanager

@@ -208,7 +208,7 @@ def _add_entries(history: Any, width: Any, p: Any, out: Any, sums: Any, right: b
             squares += np.float64(_add_right(history, start, stop, width, out))
         else:
             _add_products(history, start, stop, width, p, out)
-        # What was summed in float32 moves to float64.
+        # The sums in float32 are added to those in float64.
         if many:
             for f in range(0, size, LANES):
                 store(sums, f, add(load(sums, f, 16), widen(load(out, f, 16))))

@@ -206,8 +206,8 @@ def search_filter(
             at.counts[i] = 0 if bounded else UNBOUNDED
             if bounded:
                 at.limits[i] = find_limit(way, start + i, i, at, doors)
-        # All panels, one after the other, so that a panel in the cache serves the whole group. What was read of p is
-        # set to zero again.
+        # All panels, one after the other, so that a panel in the cache serves the whole group. Each part of p that was
+        # read is set to zero again.
         for panel in range(n_panels):
             for i in range(size):
                 bits = scan_panel(way, panel, start + i, i, at)

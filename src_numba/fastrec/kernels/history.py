@@ -32,9 +32,9 @@ def append_events(
         int32, of three rows each: a `History`, the bits of its values among the codes, since each array that a kernel
         is given takes time. `found` has as many places as the row and the events have together.
     old
-        How many places of `row` are filled.
+        The number of filled places of `row`.
     policy
-        What two values of an item come to, as in `splice_rows`.
+        The rule that merges two values of an item, as in `splice_rows`.
     lists
         int32, of three rows, each with as many places as `found`.
     gained
