@@ -46,7 +46,7 @@ def test_an_import_names_it_too():
         from fastrec import nothing_like_it  # noqa: F401
 
 
-def test_what_is_named_exists_and_no_name_has_two_meanings():
+def test_named_classes_exist_and_no_name_has_two_meanings():
     for right, names in _OTHER_NAMES.items():
         meant = set(re.findall(r"\b(?:[A-Z]\w+|split_\w+|read_\w+|evaluate)", right)) - {"True"}
         assert meant

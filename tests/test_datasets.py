@@ -167,7 +167,7 @@ def test_an_archive_fetched_by_hand_is_taken(asked, cache, tmp_path, capsys):
     ],
     ids=["a page", "cut short", "another archive", "other data", "short lines", "other films", "a bomb", "too large"],
 )
-def test_what_is_not_the_data_leaves_nothing_behind(asked, cache, content, message):
+def test_a_wrong_archive_leaves_nothing_behind(asked, cache, content, message):
     asked["answer"] = content
     with pytest.raises(OSError, match=message):
         datasets.movielens_100k()

@@ -87,7 +87,7 @@ def test_a_loaded_model_must_recommend_the_same(films, tmp_path, monkeypatch):
         save_and_load(model, tmp_path / "demo.fastrec", 7)
 
 
-def test_what_comes_next_has_the_film_watched_last_for_a_reason(films):
+def test_the_next_film_has_the_film_watched_last_as_its_reason(films):
     table = next_films(fit_rules(films), films, 9)
     assert table.columns == ["", "just watched", "next", "because you just watched"]
     assert table.rows[0] == ["1", "Heat (1995)", "Fargo (1996)", "Heat (1995)"], "user 7 turned from Heat to Fargo"

@@ -116,7 +116,7 @@ def test_long_arrays_are_told_by_their_last_entries(array, monkeypatch):
     assert fingerprint(array) != fingerprint(last)
 
 
-def test_what_gives_the_same_has_the_same_fingerprint():
+def test_values_that_give_the_same_result_have_the_same_fingerprint():
     assert fingerprint({"a": 1, "b": 2}) == fingerprint({"b": 2, "a": 1})
     assert fingerprint(sp.csr_array(np.eye(3))) == fingerprint(sp.coo_array(np.eye(3)))
     assert fingerprint(LONG[::2]) == fingerprint(LONG[:2500])
@@ -169,7 +169,7 @@ def test_a_fingerprint_is_the_same_in_every_python_and_on_every_platform():
 
 
 @pytest.mark.parametrize("value", [lambda: 1, (n for n in ())])
-def test_what_pickle_cannot_keep_is_refused(value):
+def test_values_that_pickle_cannot_keep_are_refused(value):
     with pytest.raises(ValueError, match="cannot be identified"):
         fingerprint(value)
 

@@ -38,7 +38,7 @@ def test_a_call_that_fits_several_models_warns_once_of_a_kind(fit):
     assert [one.category for one in told] == [fr.MergedEventsWarning]
 
 
-def test_what_differs_in_kind_is_told():
+def test_warnings_of_different_kinds_are_all_given():
     with warnings.catch_warnings(record=True) as told, warn_once_of_a_kind():
         warnings.simplefilter("always")
         for message in ("one", "another", "one"):

@@ -221,7 +221,7 @@ def test_bad_options_are_refused_by_name_and_nothing_is_done(kind):
 
 
 @every
-def test_what_is_at_the_edges_is_allowed(kind):
+def test_values_at_the_edges_are_allowed(kind):
     for name, option in options_of(kind).items():
         for value in edges(option):
             option.check(name, value)

@@ -114,7 +114,7 @@ def count_code(path: Path) -> tuple[int, dict[str, int]]:
     }
 
 
-def test_what_counts_as_a_line_of_code():
+def test_lines_of_code_are_counted():
     source = '"""A module."""\n\n\ndef f(\n    a,\n):\n    """Of f."""\n    # why\n    return [\n        a,\n    ]\n'
     assert code_lines(source) == {4, 5, 6, 9, 10, 11}
 

@@ -16,7 +16,7 @@ def test_integers_are_taken(value):
 
 
 @pytest.mark.parametrize("value", [True, 1.0, "1", None, np.float32(1)])
-def test_what_is_no_integer_is_refused(value):
+def test_a_value_that_is_not_an_integer_is_refused(value):
     with pytest.raises(TypeError, match="x must be an integer"):
         check_integer("x", value)
 

@@ -9,7 +9,7 @@ from fastrec.models import ImplicitALS
 from fastrec.options import make_estimator
 
 
-def test_what_is_not_given_is_left_to_the_model():
+def test_options_that_are_not_given_are_left_to_the_model():
     plan = model_plan(None, None, 0.5, None, 3, seed=1, jobs=2)
     assert (plan.kind, plan.options) == (ImplicitALS, {"regularization": 0.5, "iterations": 3})
     made = make_estimator(plan.kind, plan.options, random_state=plan.seed, n_jobs=plan.jobs).get_params()
@@ -29,7 +29,7 @@ def test_a_model_is_told_by_one_text():
             parse_model(text, seed=0, jobs=None)
 
 
-def test_where_nothing_is_named_a_contest_finds_the_model():
+def test_without_a_named_model_a_contest_finds_one():
     plan = model_plan(None, seed=1, jobs=2, budget="30s")
     assert (plan.kind, plan.name, plan.budget) == (None, "auto", "30s")
     assert model_plan("auto").kind is None

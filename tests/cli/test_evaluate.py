@@ -101,7 +101,7 @@ def test_a_page_names_its_file_and_split(run, folder):
         assert "<dd>EASE()</dd>" in text
 
 
-def test_what_is_wrong_is_told_before_anything_is_fitted(run):
+def test_errors_are_reported_before_any_fit(run):
     for arguments, message in (
         (["--model", "EASE", "--model", "ItemKNN", "--model", "EASE"], "EASE() is given twice"),
         (["--model", "EASE", "--report", "nowhere/page.html"], "there is no folder nowhere"),

@@ -51,14 +51,14 @@ def test_histories_are_what_the_model_knows(run, model, tmp_path):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no modes of files")
-def test_what_is_exported_is_its_owners(run, tmp_path):
+def test_an_export_is_its_owners(run, tmp_path):
     path = tmp_path / "v.csv"
     for given, mode in (([], 0o600), (["--mode", "640"], 0o640)):
         assert run("export", "ratings.fastrec", "item-factors", "-o", path, *given)[0] == 0
         assert path.stat().st_mode & 0o777 == mode
 
 
-def test_what_there_is_not_is_told(run, tmp_path):
+def test_a_missing_part_of_the_model_is_reported(run, tmp_path):
     assert run("export", "ratings.fastrec", "item-factors", "-o", tmp_path / "v.npy")[0] == 2
     assert run("train", "ratings.csv", "-o", tmp_path / "p.fastrec", "--model", "Popularity")[0] == 0
     code, _, err = run("export", tmp_path / "p.fastrec", "user-factors", "-o", tmp_path / "v.csv")

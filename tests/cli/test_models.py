@@ -10,7 +10,7 @@ import fastrec as fr
 from fastrec.cli.models import load_model, save_model
 
 
-def test_what_is_written_is_read(tmp_path):
+def test_a_written_model_is_read(tmp_path):
     model = fr.EASE().fit(np.eye(3) + 1)
     save_model(model, tmp_path / "m.fastrec", "640")
     np.testing.assert_array_equal(load_model(tmp_path / "m.fastrec").recommend([0]).codes, model.recommend([0]).codes)

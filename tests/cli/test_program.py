@@ -220,7 +220,7 @@ def test_a_warning_is_a_line_without_a_place_in_the_code(run, tmp_path):
         (["recommend", "ratings.fastrec", "--user", "1", "-k", "0"], "'-k'"),
     ],
 )
-def test_what_cannot_be_meant_is_told_in_the_words_of_the_command_line(run, arguments, said):
+def test_contradictory_options_are_refused_in_the_words_of_the_command_line(run, arguments, said):
     code, out, err = run(*arguments)
     assert code in (1, 2)
     assert out == ""

@@ -94,5 +94,5 @@ def test_items_are_allowed_and_denied(run, tmp_path):
 
 
 @pytest.mark.parametrize("given", [["-u", "1", "--history", "10"], ["--history", "10", "-o", "lists.csv"]])
-def test_what_cannot_be_together_is_wrong_usage(run, given):
+def test_options_that_exclude_each_other_are_wrong_usage(run, given):
     assert run("recommend", "ratings.fastrec", *given)[0] == 2

@@ -51,7 +51,7 @@ def test_train_takes_any_option_of_the_model(run, tmp_path):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no modes of files")
-def test_what_is_written_is_its_owners_unless_a_mode_is_given(run, folder, tmp_path):
+def test_a_written_file_is_its_owners_unless_a_mode_is_given(run, folder, tmp_path):
     model = tmp_path / "m.fastrec"
     commands = (
         ("train", "ratings.csv", "-f", "2", "-i", "1", "-o", model),
@@ -122,7 +122,7 @@ def test_train_takes_any_model(run, tmp_path, name):
         (["--values", "binary", "--value-column", "rating"], "binary ignores values: leave out --value-column"),
     ],
 )
-def test_what_train_cannot_mean_is_wrong_usage(run, tmp_path, given, said):
+def test_contradictory_options_of_train_are_wrong_usage(run, tmp_path, given, said):
     code, _, err = run("train", "ratings.csv", "-o", tmp_path / "m.fastrec", *given)
     assert code == 2
     assert said in " ".join(err.split())

@@ -27,7 +27,7 @@ def wait_for(text, stream):
     assert text in stream()
 
 
-def test_what_takes_long_is_told_again_and_again(quick, monkeypatch):
+def test_long_work_is_reported_again_and_again(quick, monkeypatch):
     monkeypatch.setattr(sys, "stderr", io.StringIO())
     with working("reading a.csv"):
         wait_for("reading a.csv: 0 s\nreading a.csv: 0 s\n", sys.stderr.getvalue)
@@ -36,7 +36,7 @@ def test_what_takes_long_is_told_again_and_again(quick, monkeypatch):
     assert sys.stderr.getvalue() == told
 
 
-def test_what_is_done_at_once_is_not_told(capsys):
+def test_quick_work_is_not_reported(capsys):
     with working("reading a.csv"):
         pass
     with pytest.raises(ZeroDivisionError), working("dividing"):

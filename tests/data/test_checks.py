@@ -41,7 +41,7 @@ def test_dates_have_their_own_unit():
         ([1, 2, 3], ValueError, "shape"),
     ],
 )
-def test_what_is_no_time_is_refused(times, error, said):
+def test_a_value_that_is_not_a_time_is_refused(times, error, said):
     with pytest.raises(error, match=said):
         check_times(times, None, 2)
 

@@ -91,7 +91,7 @@ def test_spans_of_any_make_are_read(duration, unit, expected):
         ([1], "s", TypeError, "span must be"),
     ],
 )
-def test_what_is_no_span_is_refused(duration, unit, error, message):
+def test_an_invalid_span_is_refused(duration, unit, error, message):
     with pytest.raises(error, match=message):
         parse_duration("span", duration, unit)
 
@@ -108,7 +108,7 @@ def test_what_is_no_span_is_refused(duration, unit, error, message):
         (np.datetime64(10**4, "Y"), ValueError, "years 1 to 9999"),
     ],
 )
-def test_what_is_no_moment_is_refused(at, error, message):
+def test_an_invalid_moment_is_refused(at, error, message):
     with pytest.raises(error, match=message):
         as_count("at", at, "s")
 

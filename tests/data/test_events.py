@@ -87,7 +87,7 @@ def test_kinds_are_taken_no_notice_of_where_that_is_said(table):
         ({"where": {1.5: "buy"}}, TypeError, "where must name columns by name or number"),
     ],
 )
-def test_what_cannot_be_meant_is_refused(table, given, error, said):
+def test_contradictory_arguments_are_refused(table, given, error, said):
     with pytest.raises(error, match=said):
         fr.read_interactions(table, **given)
 
@@ -106,7 +106,7 @@ def test_a_column_of_many_labels_holds_no_kinds():
 
 
 @given(st.lists(st.sampled_from(["view", "buy", "", "é"]), min_size=1, max_size=30), st.data())
-def test_what_rows_count_is_what_their_kinds_do(kinds, data):
+def test_rows_count_as_their_kinds_do(kinds, data):
     weights = {kind: data.draw(st.floats(-5, 5)) for kind in set(kinds)}
     labels = read_labels(nw.from_native(pd.Series(kinds, dtype=object), series_only=True), "kinds")
     assert weigh_kinds(labels, weights, "kinds")[labels.codes].tolist() == [weights[kind] for kind in kinds]

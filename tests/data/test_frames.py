@@ -104,7 +104,7 @@ NO_IDS = {
 
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("family", NO_IDS)
-def test_what_is_no_id_is_a_type_error(backend, family):
+def test_an_invalid_id_is_a_type_error(backend, family):
     if "nullable" in backend and family == "float":
         return  # pandas makes integers of whole floats there
     with pytest.raises(TypeError, match="column 'user' must be integers or strings"):
@@ -121,7 +121,7 @@ NO_VALUES = {
 
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("family", NO_VALUES)
-def test_what_is_no_value_is_named(backend, family):
+def test_an_invalid_value_is_named(backend, family):
     with pytest.raises((TypeError, ValueError), match="column 'value' must be numbers"):
         read(backend, value=NO_VALUES[family])
 
@@ -129,7 +129,7 @@ def test_what_is_no_value_is_named(backend, family):
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("role", ["user", "value", "time"])
 @pytest.mark.parametrize("kind", [pa.int64(), pa.float64(), pa.decimal128(38, 0), pa.string(), pa.timestamp("us")])
-def test_what_is_missing_is_named_by_its_row(backend, role, kind):
+def test_missing_values_are_named_by_their_row(backend, role, kind):
     if kind == pa.timestamp("us") and role != "time":
         return
     values = {pa.string(): ["1", None, "2"], pa.timestamp("us"): [MOMENTS[0], None, MOMENTS[1]]}

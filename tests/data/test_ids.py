@@ -121,7 +121,7 @@ def test_an_id_beyond_int64_is_named_by_its_row(ids):
 @pytest.mark.parametrize(
     "ids", [[1.0], np.array([1.0]), pl.Series([1.5]), pa.array([True]), [Decimal("1.0")], [b"a"], pd.Series([1.0, 2.0])]
 )
-def test_what_is_no_id_is_a_type_error(ids):
+def test_an_invalid_id_is_a_type_error(ids):
     with pytest.raises(TypeError, match="must be integers or strings"):
         as_ids(ids)
 
@@ -180,7 +180,7 @@ def test_no_two_texts_stand_for_one_integer(text):
 
 
 @pytest.mark.parametrize("text", ["0100", "1_0", " 5", "5 ", "+5", "５", "-0", "", "5.0", "0x5", str(2**63), "٣"])
-def test_what_is_not_written_plainly_is_no_integer(text):
+def test_a_text_that_is_not_a_plain_integer_is_refused(text):
     assert parse_id(text, "int") is None
     assert parse_id(text, "str") == text
 

@@ -36,7 +36,7 @@ def test_titles_stand_in_the_table_itself():
     assert fr.read_interactions(plays, title="label").item_info["title"].tolist() == ["The Band", "Sixty"]
 
 
-def test_what_is_missing_is_named_in_the_tables_own_words():
+def test_missing_columns_are_named_in_the_tables_own_words():
     info = pd.DataFrame({"key": [51, 60], "label": ["A", "B"]})
     with pytest.raises(
         ValueError, match="the column of item ids was not recognised among 'key', 'label': name it with items_id="

@@ -20,7 +20,7 @@ def test_ratings_of_which_some_are_minus_one():
     assert data.values.tolist() == [-1, 8, 10]
 
 
-def test_what_the_warning_names_ends_it():
+def test_the_remedies_of_the_warning_end_it():
     table = table_of([-1, 8, 10, -1, 0])
     with warnings.catch_warnings():
         warnings.simplefilter("error", fr.UnratedWarning)

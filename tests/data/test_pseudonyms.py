@@ -29,7 +29,7 @@ def test_a_key_must_be_secret(key, error):
 
 
 @pytest.mark.parametrize("user", [None, 1.5, float("nan")])
-def test_what_is_no_id_has_no_pseudonym(user):
+def test_an_invalid_id_has_no_pseudonym(user):
     with pytest.raises((TypeError, ValueError)):
         pseudonym(user, KEY)
 

@@ -172,7 +172,7 @@ def test_an_unknown_encoding_is_refused(tmp_path):
         ("userId,user_id,item\n1,2,3\n", r"user column could be any of"),
     ],
 )
-def test_what_cannot_be_read_is_named_by_row_and_column(engine, tmp_path, text, message):
+def test_unreadable_values_are_named_by_row_and_column(engine, tmp_path, text, message):
     path = write(tmp_path, text)
     if message is None:
         assert fr.read_interactions(path).n_interactions == 1
@@ -288,7 +288,7 @@ def test_parquet_is_read(tmp_path, monkeypatch, backend):
     assert len(rows(fr.read_interactions(tmp_path / "x.parquet"))) == 3
 
 
-def test_what_a_small_install_lacks_is_named(tmp_path, monkeypatch):
+def test_packages_that_a_small_install_lacks_are_named(tmp_path, monkeypatch):
     pq.write_table(frames()["arrow"], tmp_path / "x.parquet")
     hide(monkeypatch, ("pyarrow", "polars", "pandas"))
     for source in (tmp_path / "x.parquet", frames()["stream"], frames()["interchange"]):
@@ -299,7 +299,7 @@ def test_what_a_small_install_lacks_is_named(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("source", [42, None, [[1, 2]], np.zeros((2, 2)), {"user": [1]}])
-def test_what_is_no_table_is_refused(source):
+def test_an_object_that_is_not_a_table_is_refused(source):
     with pytest.raises(TypeError, match="are read from a path, a frame of pandas, polars or pyarrow"):
         fr.read_interactions(source)
 

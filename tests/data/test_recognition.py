@@ -51,7 +51,7 @@ def test_columns_that_are_not_there_or_taken_are_refused(chosen, message):
         recognise(["user_id", "movie_id", "rating"], **dict.fromkeys(("user", "item", "value", "time")) | chosen)
 
 
-def test_what_is_chosen_wins_and_none_of_a_role_is_none():
+def test_a_chosen_column_wins_and_a_role_may_have_none():
     names = ["user_id", "movie_id", "rating", "votes"]
     assert recognise(names, user=None, item=None, value="votes", time=None) == (0, 1, 3, None, None)
     assert recognise(names, user=1, item=0, value=False, time=None) == (1, 0, None, None, None)

@@ -49,7 +49,7 @@ def test_parquet_without_rows_has_columns_of_none(tmp_path):
     assert table.read([0])[0].to_list() == []
 
 
-def test_what_is_no_file_is_told(tmp_path):
+def test_a_path_without_a_file_is_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match="there is no file"):
         open_table(tmp_path / "no.csv", FORM, {})
     with pytest.raises(IsADirectoryError, match="is a folder"):

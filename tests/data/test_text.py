@@ -63,7 +63,7 @@ FIELDS = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\
 
 @ANY_CASE
 @given(st.integers(1, 4).flatmap(lambda n: st.lists(st.lists(FIELDS, min_size=n, max_size=n), min_size=1, max_size=9)))
-def test_what_the_standard_library_writes_is_read(tmp_path, records):
+def test_files_of_the_standard_library_are_read(tmp_path, records):
     text = io.StringIO(newline="")
     csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL).writerows(records)
     found = columns_of(open_text(tmp_path, text.getvalue()))
@@ -142,7 +142,7 @@ def test_other_encodings_are_named_or_refused(tmp_path, encoding):
         ("user,item\n", None),
     ],
 )
-def test_what_is_no_table_is_told(tmp_path, content, message):
+def test_a_file_that_is_not_a_table_is_refused(tmp_path, content, message):
     path = tmp_path / "table.csv"
     path.write_text(content, encoding="utf-8")
     if message is None:
@@ -197,7 +197,7 @@ def test_a_first_line_that_may_be_both_is_asked_about(tmp_path):
 
 
 @pytest.mark.parametrize("encoding", ["nope", "rot13", "hex", "undefined", "utf\0", "utf-8\ud800", None, 8])
-def test_what_is_no_encoding_is_told_in_our_words(tmp_path, encoding):
+def test_an_unknown_encoding_is_refused_in_our_words(tmp_path, encoding):
     path = tmp_path / "table.csv"
     path.write_text(TABLE, encoding="utf-8")
     with pytest.raises((ValueError, TypeError), match=r"table\.csv: (unknown encoding|encoding must be)"):

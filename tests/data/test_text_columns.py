@@ -40,7 +40,7 @@ def test_numbers_are_those_of_python_to_the_last_bit(texts):
 
 
 @pytest.mark.parametrize("text", ["1_0", "٣", "0x1", "", "1e", "infinite", "1,5", "1 000", "- 1"])
-def test_what_is_no_number_is_named_by_its_row(text):
+def test_a_text_that_is_not_a_number_is_named_by_its_row(text):
     with pytest.raises(NoNumberError) as told:
         TextColumn.of(["1.5", text]).numbers()
     assert (told.value.row, told.value.text) == (1, text)

@@ -130,7 +130,7 @@ def test_integers_of_any_make_are_int64(ids):
         (["b", "a", "b"], ValueError, "unique, got 'b' twice"),
     ],
 )
-def test_what_is_no_id_is_refused_by_row(ids, error, message):
+def test_an_invalid_id_is_refused_by_row(ids, error, message):
     with pytest.raises(error, match=message):
         Vocabulary(ids)
 

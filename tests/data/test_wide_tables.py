@@ -39,7 +39,7 @@ def test_empty_cells_of_a_file_are_no_interactions(tmp_path):
         ("user,A,B\n,2,1\n", "column 'user' must not be missing"),
     ],
 )
-def test_what_is_no_matrix_is_refused(tmp_path, text, said):
+def test_an_object_that_is_not_a_matrix_is_refused(tmp_path, text, said):
     path = tmp_path / "wide.csv"
     path.write_text(text)
     with pytest.raises(ValueError, match=said):

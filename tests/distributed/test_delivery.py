@@ -71,7 +71,7 @@ def send(frames, pieces):
 
 
 @pytest.mark.parametrize(("shard", "pieces"), [(0, [0, 1]), (1, [2]), (2, [])])
-def test_what_is_read_is_what_is_sent(folders, shard, pieces):
+def test_blocks_that_are_read_equal_those_that_are_sent(folders, shard, pieces):
     read, sent = ReadDelivery(folders[0], shard), send(folders[1], pieces)
     for one, other in zip(read.blocks(), sent.blocks(), strict=True):
         assert one["piece"] == other["piece"]

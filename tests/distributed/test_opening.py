@@ -45,7 +45,7 @@ def test_files_that_not_all_executors_see_are_refused_or_gone_without(spark, tmp
         fit(spark, tmp_path, exchange="files")
 
 
-def test_what_shards_want_is_less_where_they_have_few_entries():
+def test_shards_with_few_entries_want_fewer_rows():
     places = (np.arange(64), np.arange(64))
     layout = Layout("run", (100_000_000, 10_000_000), 64, places)
     assert wants_less(layout, 100_000_000)

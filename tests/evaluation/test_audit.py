@@ -83,7 +83,7 @@ def test_no_budget_is_charged_and_no_seed_repeats_the_noise(tmp_path):
     assert (model.budget, model.noise_seed) == (path, 3)
 
 
-def test_what_was_found_is_told():
+def test_the_findings_are_reported():
     found = Audit(np.arange(100) + 50.0, np.arange(100.0), 1e-6, claimed_epsilon=0.1, claimed_mu=0.02)
     assert found.exceeds_claim
     assert found.epsilon_by_mu == epsilon_of(found.mu, 1e-6)

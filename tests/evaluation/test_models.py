@@ -31,6 +31,6 @@ def test_one_model_is_called_by_its_class():
         ({"a": Popularity().fit(X), "b": Popularity().fit(np.eye(4))}, ValueError, "different users or items"),
     ],
 )
-def test_what_cannot_be_evaluated_is_named(models, kind, said):
+def test_models_that_cannot_be_evaluated_are_named(models, kind, said):
     with pytest.raises(kind, match=said):
         check_models(models)

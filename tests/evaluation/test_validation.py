@@ -86,7 +86,7 @@ def test_pipelines_are_validated_with_their_transformers(data):
     assert 0 < over_users.mean("ndcg@5", "decays") == alone.mean("ndcg@5") <= 1
 
 
-def test_what_a_step_draws_or_drops_changes_neither_what_was_had_nor_what_is_to_be_found(data):
+def test_entries_that_a_step_draws_or_drops_change_neither_histories_nor_the_items_to_find(data):
     plain = fr.cross_validate(fr.Popularity(), data, 2, "ndcg@5").reports[0]
     drawing = make_pipeline(fr.SampleNegatives(2, value=0.5, random_state=0), fr.Popularity())
     dropping = make_pipeline(fr.Cap(user=1), fr.Popularity())
@@ -147,7 +147,7 @@ def test_a_table_of_events_is_no_matrix():
 
 
 @pytest.mark.parametrize("wrong", [fr.Popularity, [fr.Popularity()], "ImplicitALS"])
-def test_what_is_no_model_is_named(wrong, data):
+def test_an_object_that_is_not_a_model_is_named(wrong, data):
     with pytest.raises(TypeError, match="models must be a recommender or a dictionary"):
         fr.cross_validate(wrong, data, 2)
 

@@ -24,7 +24,7 @@ def test_a_small_p_value_is_a_bound():
     assert (format_p(0.00099), format_p(0.001)) == ("< 0.001", "0.001")
 
 
-def test_who_was_left_out_is_told_and_nobody_else():
+def test_users_that_were_left_out_are_reported_and_no_others():
     notes = count_notes(
         {"pairs": 1200, "cold": 3, "skipped": 1, "seen_pairs": 0, "unknown": 2}, 1000, exclude_seen=False
     )

@@ -116,7 +116,7 @@ def test_whole_numbers_in_lists_are_categories():
     assert FeatureEncoder({"v": "vector"}).fit_transform({"v": [[0, 1], [2, 1]]}).tolist() == [[0, 1], [2, 1]]
 
 
-def test_what_is_no_frame_is_named():
+def test_an_object_that_is_not_a_frame_is_named():
     pandas = pytest.importorskip("pandas")
     for wrong in (np.eye(3), pandas.Series([1, 2]), 3):
         with pytest.raises(TypeError, match="frame"):

@@ -107,7 +107,7 @@ def test_a_model_without_ids_forgets_codes():
         fr.forget(model, 40)
 
 
-def test_what_cannot_be_fitted_again_needs_the_data_and_is_left_as_it_was(tmp_path):
+def test_a_model_that_cannot_be_fitted_again_needs_the_data_and_stays_unchanged(tmp_path):
     model = fr.Item2Vec(factors=4, random_state=0).fit(data())
     journal = Journal(tmp_path / "e.db")
     journal.append([(GONE[0], ITEMS[0])])

@@ -18,7 +18,7 @@ from fastrec.kernels._cache import user_cache
 ROWS = "fastrec.kernels.rows"
 
 
-def test_what_old_versions_compiled_is_dropped(tmp_path, monkeypatch):
+def test_kernels_of_old_versions_are_dropped(tmp_path, monkeypatch):
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
     old, recent, foreign = (tmp_path / name for name in ("fastrec-old", "fastrec-recent", "another-package"))
     for folder in (old, recent, foreign):
@@ -183,7 +183,7 @@ def test_a_folder_that_may_not_be_looked_at_is_passed_over(tmp_path, monkeypatch
     assert _jit.cache_folder.__wrapped__(ROWS).parent == tmp_path / "open"
 
 
-def test_what_another_process_drops_first_is_no_error(tmp_path, monkeypatch):
+def test_a_folder_that_another_process_drops_first_is_no_error(tmp_path, monkeypatch):
     (tmp_path / "fastrec-old").mkdir()
     monkeypatch.setattr(Path, "glob", lambda folder, pattern: [folder / "fastrec-gone", folder / "fastrec-old"])
     monkeypatch.setattr(_jit, "KEPT", -1.0)

@@ -31,7 +31,7 @@ def tally_of(ranking, truth, cutoffs, start, stop):
 
 @settings(max_examples=60, deadline=None)
 @given(cases())
-def test_what_is_counted_is_what_the_definitions_are_made_of(case):
+def test_counts_are_those_that_the_definitions_use(case):
     ranking, truth, k = case
     cutoffs, start = (k, k + 3), len(ranking) // 2
     tally = tally_of(ranking, truth, cutoffs, start, len(ranking))

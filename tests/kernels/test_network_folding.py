@@ -71,7 +71,7 @@ def test_users_are_folded_in_as_by_dense_adam(architecture, layers, loss, negati
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-def test_what_is_drawn_beside_entries_is_not_among_them(loss):
+def test_drawn_negatives_are_not_among_the_entries(loss):
     for row in range(1, 5):
         own = HISTORIES.indices[HISTORIES.indptr[row] : HISTORIES.indptr[row + 1]]
         codes, targets, weights = samples_of(row, loss, 4)

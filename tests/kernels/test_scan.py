@@ -69,7 +69,7 @@ def what_rounding_took(vectors, packed):
 
 
 @pytest.mark.parametrize("d", [3, 16, 40, 300])
-def test_what_rounding_takes_from_a_vector_is_known_and_not_overstated(d):
+def test_the_error_of_rounding_a_vector_is_known_and_not_overstated(d):
     vectors = vectors_of(200, d, 8).astype(np.float32)
     packed = pack_vectors(vectors, np.linalg.norm(vectors.astype(np.float64), axis=1), INNER_PRODUCT, "int8")
     kept, took = what_rounding_took(vectors, packed)

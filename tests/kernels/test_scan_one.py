@@ -59,7 +59,7 @@ def test_the_answer_is_the_plain_one_query_after_query(storage, d):
 
 
 @pytest.mark.parametrize("storage", SEARCHES)
-def test_what_takes_another_search_is_told(storage):
+def test_a_query_that_needs_another_search_is_reported(storage):
     vectors = readonly(np.ones((200, 4), np.float32))
     way, table, alive = prepare(vectors, storage, 5, 40)
     assert not search(storage, way, table, vectors, readonly(np.ones(4, np.float32)), 5)[0]  # all are equally good

@@ -138,7 +138,7 @@ def test_a_processor_that_has_nothing_runs_it(name, triple, monkeypatch):
         assert not called, "a function of a library that need not be there"
 
 
-def test_what_is_asked_for_is_what_is_emitted():
+def test_instructions_that_are_asked_for_are_emitted():
     """Instructions of one architecture, and the type of float16, occur if their feature is asked for."""
     for module in pkgutil.iter_modules(fastrec.kernels.__path__):
         source = importlib.import_module(f"fastrec.kernels.{module.name}").__file__

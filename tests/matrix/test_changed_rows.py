@@ -25,7 +25,7 @@ def test_the_whole_has_the_changed_rows_among_the_others_and_new_ones_behind_the
     assert not matrix.data.flags.writeable
 
 
-def test_what_has_not_changed_is_the_whole_as_it_was():
+def test_without_changed_rows_the_whole_is_the_old_one():
     matrix, order = ChangedRows(MATRIX, ORDER).join(3)
     for part in ("data", "indices", "indptr"):
         np.testing.assert_array_equal(getattr(matrix, part), getattr(MATRIX, part), strict=True)

@@ -130,7 +130,7 @@ def test_negative_values():
         (None, ValueError, "Expected 2D array"),
     ],
 )
-def test_what_is_no_matrix_is_refused(bad, error, reason):
+def test_an_object_that_is_not_a_matrix_is_refused(bad, error, reason):
     with pytest.raises(error, match=reason):
         check_matrix(bad)
 
@@ -212,7 +212,7 @@ def test_data_that_nobody_can_change_is_shared():
         assert np.shares_memory(checked.indices, data.matrix.indices)
 
 
-def test_what_is_assembled_is_as_what_scipy_constructs():
+def test_assembled_matrices_equal_those_that_scipy_constructs():
     data, indices, indptr = np.array([1, 2], np.float32), np.array([1, 0], np.int32), np.array([0, 1, 2])
     matrix, other = assemble_csr(data, indices, indptr, (2, 3)), assemble_csr(data[:1], indices[:1], indptr[:2], (1, 2))
     scipys = sp.csr_array((data, indices, indptr), shape=(2, 3))

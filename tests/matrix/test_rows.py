@@ -80,7 +80,7 @@ def test_hidden_and_left_parts_make_the_whole(X):
     assert np.diff(hidden.indptr).tolist() == [max(1, n // 5) if n > 1 else 0 for n in lengths]
 
 
-def test_what_is_hidden_hangs_on_the_row_alone():
+def test_hidden_items_depend_on_the_row_alone():
     X = sp.random_array((50, 40), density=0.4, rng=0, format="csr", dtype=np.float32)
     _, hidden = hide_part(check_matrix(X))
     order = np.random.default_rng(1).permutation(50)
@@ -116,7 +116,7 @@ def test_sound_structure_passes():
 
 
 @pytest.mark.parametrize("length", [2, 7, 50, 100, 200, 300])
-def test_what_is_hidden_of_a_row_is_its_share_in_whole_numbers(length):
+def test_the_hidden_part_of_a_row_is_its_share_in_whole_numbers(length):
     """Of 100 entries .29 are 29, although the product in binary is a little less."""
     row = sp.csr_array(np.ones((1, length), np.float32))
     for hundredths in range(1, 51):

@@ -65,7 +65,7 @@ def test_entries_are_ordered_by_one_key_and_then_by_the_next(rows, data):
 
 @settings(deadline=None)
 @given(lists, st.data())
-def test_what_is_added_is_the_newest(rows, data):
+def test_added_entries_are_the_newest(rows, data):
     before, order = matrix_of(rows)
     changed = sorted(data.draw(st.sets(st.integers(0, len(rows) - 1), min_size=1)))
     added = [data.draw(st.lists(st.integers(0, N_ITEMS - 1), unique=True, max_size=N_ITEMS)) for _ in changed]
@@ -101,7 +101,7 @@ def test_values_fade_with_what_came_after(rows, memory, value):
     assert np.array_equal(fade(matrix, None, memory).data, matrix.data)
 
 
-def test_what_fades_is_no_absence():
+def test_a_faded_value_is_never_zero():
     matrix, order = assemble_csr(np.ones(300, "f4"), np.arange(300, dtype="i4"), np.array([0, 300]), (1, 300)), None
     order = np.arange(300, dtype=np.int32)
     assert fade(matrix, order, 0.1).data.all()

@@ -7,7 +7,7 @@ import scipy.sparse as sp
 from fastrec import metrics
 
 
-def test_what_is_handed_in_wrongly_is_named():
+def test_invalid_arguments_are_named():
     with pytest.raises(ValueError, match="fill short lists with -1"):
         metrics.recall([[0, 1], [0]], np.eye(2))
     with pytest.raises(ValueError, match="n_candidates must be an integer"):

@@ -41,6 +41,6 @@ def test_steps_of_a_pipeline_come_first():
 
 
 @pytest.mark.parametrize("metric", ["rmse", "coverage@10", "biased_sampled_ndcg@10", "recall", "nothing@3"])
-def test_what_is_no_ranking_metric_is_refused(metric):
+def test_a_metric_that_is_not_a_ranking_metric_is_refused(metric):
     with pytest.raises(ValueError, match="metric"):
         make_scorer(metric)

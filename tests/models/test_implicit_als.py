@@ -203,7 +203,7 @@ def test_bad_options_are_named(X, options, message):
         ImplicitALS(**options).fit(X)
 
 
-def test_what_overflows_is_noticed(X):
+def test_overflows_are_noticed(X):
     huge = X.copy()
     huge.data *= np.float32(1e30)
     with pytest.raises(FloatingPointError, match="diverged"):

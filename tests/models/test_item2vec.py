@@ -60,7 +60,7 @@ def test_threads_change_no_bit():
         np.testing.assert_array_equal(one.context_factors_, other.context_factors_)
 
 
-def test_what_is_similar_is_scored_by_means_of_unit_vectors():
+def test_similar_items_are_scored_by_unit_vectors():
     data = walks(50)
     model = Item2Vec(scoring="similar", **QUICK).fit(data)
     assert model.center_factors_ is None
@@ -72,7 +72,7 @@ def test_what_is_similar_is_scored_by_means_of_unit_vectors():
 
 
 @pytest.mark.parametrize(("exponent", "used"), [("auto", 1.0), (0.0, 0.0), (-1.5, -1.5)])
-def test_what_comes_next_is_scored_by_pairs_and_popularity(exponent, used):
+def test_the_next_item_is_scored_by_pairs_and_popularity(exponent, used):
     data = walks(50)
     model = Item2Vec(popularity_exponent=exponent, **QUICK).fit(data)
     same = Item2Vec(scoring="similar", **QUICK).fit(data)
@@ -152,7 +152,7 @@ def test_validation_keeps_the_best_epoch():
     assert model.validation_curve_.max() > 0.1
 
 
-def test_what_is_kept_is_what_the_best_epoch_left():
+def test_the_best_epoch_is_kept():
     options = {
         **QUICK,
         "factors": 16,

@@ -96,7 +96,7 @@ def test_with_a_large_regularization_the_weights_are_those_of_rules():
     np.testing.assert_allclose(1e7 * model.weights_, rules.weights_.toarray(), rtol=1e-2, atol=1e-4)
 
 
-def test_what_comes_next_is_found_where_a_model_without_order_cannot_tell():
+def test_the_next_item_is_found_that_a_model_without_order_cannot_tell():
     train, test = fr.split_last(walk(), 1)
     ranked = {}
     for model in (LinearSequence(regularization=5), EASE(regularization=5)):
@@ -136,6 +136,6 @@ def test_updates_are_those_of_a_refit_and_new_events_count_at_once(method, tmp_p
 
 
 @pytest.mark.parametrize("method", ["dense", "sparse"])
-def test_what_float32_cannot_tell_is_refused(method):
+def test_a_system_that_float32_cannot_solve_is_refused(method):
     with pytest.raises(FloatingPointError, match=r"LinearSequence.regularization of 1e-60 is too small"):
         LinearSequence(regularization=1e-60, method=method).fit([[1, 2], [1, 2]])  # nothing comes after item 1

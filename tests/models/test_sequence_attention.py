@@ -108,7 +108,7 @@ def test_its_vectors_go_into_an_index_and_into_codes():
     assert np.array_equal(model.recommend(data, k=3).codes, plain)
 
 
-def test_what_cannot_be_learned_is_told():
+def test_data_that_cannot_be_learned_are_refused():
     with pytest.raises(ValueError, match="SequenceAttention learns from the order of events, but X has no times"):
         SequenceAttention().fit(fr.Interactions([0, 1], [1, 0]))
     with pytest.raises(FloatingPointError, match=r"SequenceAttention has diverged. A learning_rate below 1e\+20"):

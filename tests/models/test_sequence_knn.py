@@ -94,7 +94,7 @@ def test_a_user_who_loses_an_item_is_not_active_for_that():
     assert not model.predict_pairs([[1, 0, 0, 0, 0, 0]], 1).any()
 
 
-def test_what_comes_after_the_common_item_counts_more_than_what_came_before():
+def test_items_after_the_common_one_count_more_than_those_before():
     model = SequenceKNN(before=0.2).fit(interactions([("a", 1), ("a", 0), ("a", 2), ("a", 3)]))
     top = model.recommend([[1, 0, 0, 0, 0, 0]], k=3)
     assert top.codes.tolist() == [[2, 3, 1]]

@@ -204,7 +204,7 @@ def test_sparse_data_has_rules_both_ways_until_events_make_it_dense(monkeypatch)
     assert_same_weights(model.weights_, SequenceRules(window=4, before=0, target_exponent=0.3).fit(whole).weights_)
 
 
-def test_what_is_read_while_events_come_stays_as_it_was():
+def test_values_read_while_events_arrive_stay_unchanged():
     data, later = random_log(40, 30, 900), random_log(40, 30, 900, seed=1)
     model = SequenceRules(window=4).fit(data)
     before = [copy.deepcopy(part) for part in (model.weights_, model.seen_)]
@@ -246,7 +246,7 @@ def test_threads_that_read_see_a_model_of_some_of_the_events():
     assert_same_model(model, twin)
 
 
-def test_what_cannot_be_taken_in_place_is_refused_as_ever():
+def test_events_that_cannot_be_taken_in_place_are_refused_as_ever():
     model = SequenceRules().fit(interactions([("a", 0), ("a", 1)])).partial_fit(interactions([("b", 2)], 9))
     wrong = interactions([("a", 0)], 10)._replace(duplicates="error")
     with pytest.raises(ValueError, match="known already"):
@@ -296,7 +296,7 @@ def test_recency_acts_at_once():
     assert model.set_params(recency=0.1).recommend([[1, 0, 2, 0, 0, 0]], k=1).codes.tolist() == [[3]]
 
 
-def test_what_no_rule_leads_to_comes_by_popularity():
+def test_items_that_no_rule_leads_to_come_by_popularity():
     model = SequenceRules().fit(interactions([("a", 0), ("b", 5), ("c", 5), ("c", 4), ("b", 3)]))
     top = model.recommend("a", k=5)
     assert top.codes.tolist() == [[5, 3, 4, -1, -1]]

@@ -305,7 +305,7 @@ def test_validation_stops_early_and_keeps_the_best_epoch():
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-def test_what_is_kept_is_what_the_best_epoch_left(loss):
+def test_the_best_epoch_is_kept(loss):
     train = ratings()[0] if loss == "squared" else clusters()[0]
     options = dict(factors=16, loss=loss, schedule="constant", validation_fraction=0.2, random_state=0, n_jobs=1)
     if loss == "squared":
@@ -389,7 +389,7 @@ def test_zeros_of_events_are_ratings_and_those_of_a_matrix_are_no_entries():
     assert SGDFactorization(2, loss="squared", iterations=2).fit(sp.csr_array(events.matrix)).seen_.nnz == 1
 
 
-def test_what_values_may_be_hangs_on_the_loss():
+def test_the_loss_decides_which_values_are_valid():
     """A server and its journal ask the model, not its class."""
     rating, disliking, ranking = (
         SGDFactorization(4, loss=loss, iterations=1) for loss in ("squared", "logistic", "bpr")

@@ -22,7 +22,7 @@ def test_scores_are_the_projection_on_the_leading_singular_vectors():
     np.testing.assert_allclose(model.user_factors_ @ model.item_factors_.T, expected, atol=1e-4)
 
 
-def test_what_there_is_not_is_zeros():
+def test_missing_vectors_are_zeros():
     X = np.outer(np.arange(1, 6), [1.0, 0, 2, 0])
     model = PureSVD(factors=9, random_state=0).fit(X)
     assert model.item_factors_.shape == (4, 9)

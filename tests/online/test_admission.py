@@ -111,7 +111,7 @@ def test_only_users_who_are_admitted_speak_for_an_item(narrow):
     assert wanted[-1] not in Admission("refuse", "hold", 5).admit(MODEL, sizes, [*noise, *wanted])
 
 
-def test_what_is_refused_does_not_wait():
+def test_refused_ids_do_not_wait():
     events = [Event("u1", "nothing"), Event("nobody", "i1"), Event("nobody", "nothing"), Event("u1", "i1")]
     assert Admission("hold", "refuse").waiting(MODEL, events) == [events[1]]
     assert Admission("refuse", "hold").waiting(MODEL, events) == [events[0]]
@@ -129,7 +129,7 @@ def test_a_checkpoint_is_made_again_by_the_rule_that_it_was_made_by(journal, nar
     assert Updater(MODEL, journal).snapshot.model.items_.ids.tolist() == made.model.items_.ids.tolist()
 
 
-def test_what_waits_is_bounded_and_the_oldest_is_given_up(journal, narrow, monkeypatch):
+def test_waiting_ids_are_bounded_and_the_oldest_is_given_up(journal, narrow, monkeypatch):
     monkeypatch.setattr("fastrec.online.updating.LARGEST_HOLD", 10)
     updater = Updater(MODEL, journal)
     journal.append(flood(60))
@@ -264,7 +264,7 @@ def test_a_model_that_was_overtaken_while_it_was_loaded_is_loaded_again(journal,
     assert late.catch_up().version == leader.snapshot.version
 
 
-def test_who_is_never_new_enough_says_so_in_the_end(journal, tmp_path, monkeypatch):
+def test_a_process_that_is_never_new_enough_says_so_in_the_end(journal, tmp_path, monkeypatch):
     monkeypatch.setattr("fastrec.online.updating.FIRST_PAUSE", 0.0001)
     versions = Versions(tmp_path / "models")
     versions.publish(MODEL)

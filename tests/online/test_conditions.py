@@ -72,7 +72,7 @@ def test_conditions_choose(where, items):
         ({"price": {"not": {"<": "a"}}}, "where.price.not.< must have the kind"),
     ],
 )
-def test_what_is_no_condition_is_named(where, words):
+def test_invalid_conditions_are_named(where, words):
     with pytest.raises(ValueError, match=words):
         chosen(where)
 

@@ -33,7 +33,7 @@ def events(seed, shift):
     return [(user, int(taken(rng, (user + shift) % N_GROUPS, 1)[0])) for user in range(N_USERS)]
 
 
-def test_what_was_foreseen_is_the_ndcg_of_what_is_new_to_users_with_a_history(model):
+def test_predictions_are_judged_by_the_ndcg_of_items_new_to_users_with_a_history(model):
     snapshot = Snapshot(model)
     best = snapshot.recommend([3, 5, 9], 10).items
     seen = int(model.seen_[[3]].indices[0])

@@ -50,7 +50,7 @@ def test_places_of_the_gone_have_ids_that_nobody_has():
     assert hidden.ids.tolist() == ["(forgotten 0)'", "(forgotten 0)"]
 
 
-def test_what_stands_in_the_way_is_named():
+def test_obstacles_are_named():
     model = fr.ImplicitALS(factors=2, random_state=0).fit(data())
     assert find_obstacle(model) is None
     assert "made from another model" in find_obstacle(fr.compress(model))

@@ -15,7 +15,7 @@ def test_a_path_is_a_folder(tmp_path):
     assert is_published("s3://shop/models")
 
 
-def test_what_a_store_needs_is_told(monkeypatch):
+def test_packages_that_a_store_needs_are_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "fsspec", None)
     monkeypatch.delitem(sys.modules, "fastrec.online.object_store", raising=False)
     monkeypatch.delitem(sys.modules, "fastrec.online.stored_versions", raising=False)

@@ -46,7 +46,7 @@ def test_a_refit_that_fails_waits_before_it_is_tried_again(model, journal, tmp_p
     assert len(failed) == 2
 
 
-def test_what_has_failed_is_no_problem_of_who_makes_models_no_more(model, journal, tmp_path, monkeypatch):
+def test_a_failure_is_no_problem_of_a_process_that_makes_no_more_models(model, journal, tmp_path, monkeypatch):
     versions = Versions(tmp_path / "models")
     versions.publish(model)
     updater, failed = Updater(versions, journal), threading.Event()
@@ -61,7 +61,7 @@ def test_what_has_failed_is_no_problem_of_who_makes_models_no_more(model, journa
     assert updater.problem is None
 
 
-def test_what_cannot_be_refitted_or_updated_is_refused_at_once(model, journal, tmp_path):
+def test_a_model_that_cannot_be_refitted_or_updated_is_refused_at_once(model, journal, tmp_path):
     versions = Versions(tmp_path / "models")
     versions.publish(compress(model, "int8"))
     updater = Updater(versions, journal)

@@ -18,7 +18,7 @@ def test_one_item_is_what_the_model_says(model):
 
 
 @pytest.mark.parametrize("items", [["i3"], ["i3", "i9", "i14", "i9"]])
-def test_what_is_hidden_or_filtered_is_left_out_and_others_move_up(model, monkeypatch, items):
+def test_hidden_or_filtered_items_are_left_out_and_others_move_up(model, monkeypatch, items):
     monkeypatch.setattr(module, "NEAREST", 3)
     gone = {"i3", *(f"i{n}" for n in range(4, 22))}
     snapshot = Snapshot(model).after([ItemUpdate(item, {}, True, seq=n) for n, item in enumerate(sorted(gone), 1)])

@@ -48,7 +48,7 @@ def test_a_user_who_asks_again_is_answered_from_the_same_factors_until_the_next_
     same(two.recommend(["u3"], 5), model.recommend(rows, 5))
 
 
-def test_what_is_known_of_users_counts_beside_what_they_do():
+def test_features_of_users_count_beside_their_events():
     features = np.kron(np.eye(4), np.ones((10, 1)))
     model = SGDFactorization(4, loss="logistic", iterations=3, random_state=0, n_jobs=1)
     model.fit(data(), user_features=features)
@@ -108,7 +108,7 @@ def test_an_event_of_value_zero_is_had_and_not_learned_from(model):
     np.testing.assert_array_equal(found.scores[found.valid], others.scores[others.valid][1:])
 
 
-def test_what_is_hidden_is_in_no_answer_whoever_asks_in_whatever_way(model):
+def test_hidden_items_are_in_no_answer_to_any_question(model):
     events = [Event("u3", "i7", 2.0, seq=1), Event("new", "i1", seq=2)]
     before = Snapshot(model).after(events)
     who = ["u3", "u4", "new", "nobody"]
@@ -180,7 +180,7 @@ def test_users_are_answered_by_what_they_did_whatever_the_model(name, journal):
     same(snapshot.recommend(["u1"], 5), other.recommend(row, 5))
 
 
-def test_what_cancels_is_had_and_not_learned_from(journal):
+def test_values_that_cancel_are_had_and_not_learned_from(journal):
     updater = Updater(EASE(5.0).fit(data()), journal)
     before = updater.snapshot.history("u1").codes.tolist()
     new = next(code for code in range(25) if code not in before)

@@ -80,7 +80,7 @@ def test_two_that_are_published_at_once_are_two_objects(one, other):
         (lambda store, name: store.write("CURRENT", b"../../etc/passwd"), "names no version"),
     ],
 )
-def test_what_is_not_whole_missing_or_changed_is_refused_and_the_old_model_answers(one, other, harm, said, monkeypatch):
+def test_a_cut_missing_or_changed_version_is_refused_and_the_old_model_answers(one, other, harm, said, monkeypatch):
     one.publish(Popularity().fit(data()), 1)
     updater = Updater(other)
     before = updater.snapshot

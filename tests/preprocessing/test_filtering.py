@@ -158,7 +158,7 @@ def test_a_cap_keeps_the_latest_items_or_those_of_the_greatest_values():
     assert Cap(user=2).fit_transform(np.array([[1.0, 2, 9, 3]])).tolist() == [[0, 0, 9, 3]]
 
 
-def test_who_has_items_keeps_one_below_a_cap_of_items():
+def test_a_user_with_items_keeps_one_below_a_cap_of_items():
     assert Cap(item=1).fit_transform(np.ones((50, 1))).sum() == 50
     capped = Cap(item=5).fit_transform(np.ones((50, 2)))
     assert (capped.sum(axis=1) > 0).all()

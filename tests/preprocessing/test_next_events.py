@@ -55,7 +55,7 @@ def test_moments_may_be_dates():
     assert fr.next_events(data, after="2024-01-02").truth.item_codes.tolist() == [1, 2]
 
 
-def test_what_is_missing_or_wrong_is_told():
+def test_missing_or_wrong_arguments_are_refused():
     with pytest.raises(ValueError, match="next_events needs times"):
         fr.next_events(fr.Interactions([0], [0]), after=1)
     with pytest.raises(ValueError, match="limit must be an integer of at least 1, got 0"):

@@ -70,7 +70,7 @@ def test_the_gap_is_a_span_of_time_like_all_others(gap):
     assert fr.cut_sessions(data, gap).data.user_codes.tolist() == [1, 1, 0]
 
 
-def test_what_cannot_be_cut_is_told():
+def test_data_that_cannot_be_cut_are_refused():
     data = fr.Interactions([0, 0], [0, 1], times=[0, 50], users=["ann", "ann#1"])
     with pytest.raises(ValueError, match="ids such as 'ann#1', and the data has users of such names"):
         fr.cut_sessions(data, 10)

@@ -260,7 +260,7 @@ def test_no_moment_wraps_around(moment, unit, make):
 
 
 @pytest.mark.parametrize("at", [float("nan"), np.inf, -np.inf, Decimal("nan"), "soon", "2020-13-01"])
-def test_what_is_no_moment_is_a_value_error(at):
+def test_an_invalid_moment_is_a_value_error(at):
     data = fr.Interactions([0, 0], [0, 1], times=[1, 2], time_unit="s")
     with pytest.raises(ValueError, match="at must be"):
         fr.split_time(data, at=at)
@@ -269,7 +269,7 @@ def test_what_is_no_moment_is_a_value_error(at):
 @pytest.mark.parametrize(
     "at", [True, np.timedelta64(1, "s"), dt.timedelta(1), [1], b"2020", 1j, pd.NaT, np.float64(1.5)]
 )
-def test_what_is_of_another_type_is_a_type_error(at):
+def test_a_value_of_another_type_is_a_type_error(at):
     data = fr.Interactions([0, 0], [0, 1], times=[1, 2], time_unit="s")
     with pytest.raises(TypeError, match=r"at must be a (whole )?number, a date"):
         fr.split_time(data, at=at)

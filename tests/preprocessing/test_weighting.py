@@ -284,7 +284,7 @@ def test_decay_knows_the_unit_that_it_was_fitted_in():
 
 
 @pytest.mark.parametrize("kind", [kind for kind in DISCOVERED if kind is not Weighting], ids=lambda kind: kind.__name__)
-def test_what_a_weighting_merges_is_said(kind):
+def test_a_weighting_that_merges_events_warns(kind):
     raw = Interactions([0, 0, 1], [0, 0, 1], [4, 5, 1])
     with pytest.warns(MergedEventsWarning, match=f"1 pair of a user and an item .* {kind.__name__} takes the sum"):
         found = kind().fit(raw).transform(raw)

@@ -12,7 +12,7 @@ def budget(tmp_path):
     return Budget(tmp_path / "users.budget", epsilon=2.0, delta=1e-6)
 
 
-def test_what_is_charged_stays_charged(budget):
+def test_a_charge_stays_charged(budget):
     budget.charge(mu_of(1.0, 1e-6), "first")
     again = Budget(budget.path)
     assert (again.epsilon, again.delta, again.id) == (2.0, 1e-6, budget.id)

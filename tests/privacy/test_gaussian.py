@@ -69,7 +69,7 @@ def test_the_parts_are_wide_enough_for_the_distance_that_is_stated():
     assert SIGMA > 2**20
 
 
-def test_what_is_drawn_is_distributed_as_it_must_be():
+def test_draws_have_the_right_distribution():
     drawn = draw_gaussian(200_000, np.random.default_rng(0).bytes) / SIGMA
     assert drawn.mean() == pytest.approx(0, abs=0.01)
     assert drawn.std() == pytest.approx(1, abs=0.01)
@@ -150,6 +150,6 @@ def test_the_discrete_noise_protects_as_the_continuous_one_that_is_accounted(shi
             assert exact < accounted + 2 * (1 + mp.exp(epsilon)) * stated
 
 
-def test_what_the_distance_adds_to_delta_is_counted():
+def test_the_distance_is_counted_in_delta():
     assert noise_delta(0.0, 1) == 2 * DISTANCE
     assert noise_delta(10.0, MOST_NUMBERS) < 1e-50

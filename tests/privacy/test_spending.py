@@ -47,7 +47,7 @@ def test_a_seed_repeats_the_noise_and_says_so():
     (0.0, 1e-6, 10, "epsilon"), (-1.0, 1e-6, 10, "epsilon"), (1e9, 1e-6, 10, "epsilon"), (1.0, 0.0, 10, "delta"),
     (1.0, 0.01, 100, "delta must be below 1 / users, which is 0.01 here"), (1.0, 1.0, 1, "delta"),
 ])  # fmt: skip
-def test_what_would_protect_nobody_is_refused(epsilon, delta, users, said):
+def test_a_budget_that_protects_no_user_is_refused(epsilon, delta, users, said):
     with pytest.raises(ValueError, match=said):
         Spending(epsilon, delta, users)
 

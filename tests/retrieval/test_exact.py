@@ -104,7 +104,7 @@ def test_any_search_has_the_plain_answer(seed, n, d, b, k, metric, storage, leve
 @pytest.mark.parametrize("storage", STORAGES)
 @pytest.mark.parametrize("n_queries", [1, 5, 40])
 @pytest.mark.parametrize("share", [0.02, 0.4, 0.9])
-def test_what_is_allowed_or_excluded_for_all_holds_for_each(share, n_queries, storage):
+def test_items_allowed_or_excluded_for_all_hold_for_each_query(share, n_queries, storage):
     vectors, queries = lognormal(1200, 16, 4), lognormal(n_queries, 16, 5)
     random = np.random.default_rng(6)
     allowed, out = random.random(1200) < share, random.choice(1200, 200, replace=False)
@@ -186,7 +186,7 @@ def test_float32_vectors_are_not_copied():
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e39])
-def test_what_is_not_finite_is_named(bad):
+def test_numbers_that_are_not_finite_are_named(bad):
     vectors = np.zeros((5, 3))
     vectors[3, 2] = bad
     shown = "nan" if np.isnan(bad) else "inf"
@@ -333,7 +333,7 @@ def test_a_saved_index_is_mapped_and_answers_as_before(metric, storage, tmp_path
         (lambda i: i.search(np.ones((1, 3)), 1, np.ones(4, bool)), ValueError, r"exclude as a mask .* \(5,\)"),
     ],
 )
-def test_what_is_none_is_told_what_would_be_one(ask, kind, message):
+def test_invalid_arguments_are_refused_with_the_valid_form(ask, kind, message):
     with pytest.raises(kind, match=message):
         ask(ExactIndex().fit(np.ones((5, 3))))
 
@@ -376,7 +376,7 @@ def test_distances_are_bounded_from_the_center_of_the_vectors(storage, tmp_path)
     assert again.audit(queries, 5) == report
 
 
-def test_what_was_fitted_is_kept_whatever_has_been_set_since(tmp_path):
+def test_fitted_values_are_kept_whatever_has_been_set_since(tmp_path):
     index = ExactIndex("ip", "int8").fit(lognormal(48, 20, 0))
     wanted = index.search(lognormal(5, 20, 1), 5)
     index.set_params(metric="cosine", storage="float16").save(tmp_path / "vectors")

@@ -62,7 +62,7 @@ def test_rows_of_filters_are_read_as_what_they_are(index):
             index.search(vectors[:3], 3, **{name: broken})
 
 
-def test_what_is_left_out_may_be_a_mask():
+def test_excluded_items_may_be_a_mask():
     vectors, out = lognormal(50, 4, 0), np.arange(50) % 2 == 0
     index = ExactIndex().fit(vectors)
     masked, listed = (index.search(vectors[:9], 50, given) for given in (out, np.flatnonzero(out)))
@@ -96,7 +96,7 @@ FORMS = {
 @given(
     exclude=st.sampled_from([*FORMS]), allow=st.sampled_from([*FORMS]), seed=st.integers(0, 99), share=st.floats(0, 1)
 )
-def test_what_may_be_chosen_is_what_was_said(exclude, allow, seed, share):
+def test_filters_allow_the_given_items(exclude, allow, seed, share):
     shut, wanted = np.random.default_rng(seed).random((2, 3, 9)) < share
     filters = read_filters(FORMS[exclude](shut), FORMS[allow](wanted), 3, 9)
     expected = np.ones((3, 9), bool)

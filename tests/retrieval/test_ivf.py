@@ -342,7 +342,7 @@ def test_a_saved_index_is_mapped_and_answers_as_before(rerank, tmp_path):
     assert again.add(VECTORS[:1]).tolist() == [3000]
 
 
-def test_what_was_fitted_is_saved_whatever_has_been_set_since(tmp_path):
+def test_fitted_values_are_saved_whatever_has_been_set_since(tmp_path):
     index = IVFIndex(n_lists=30, n_probe=4, random_state=0).fit(VECTORS)
     index.set_params(metric="cosine", rerank="float16").save(tmp_path / "index")
     again = IVFIndex.load(tmp_path / "index")

@@ -47,7 +47,7 @@ def test_more_lists_are_looked_at_until_there_are_k(share, rerank):
 
 
 @pytest.mark.parametrize("rerank", ["float32", None])
-def test_what_each_may_choose_is_ranked_exactly(rerank):
+def test_the_allowed_items_of_each_query_are_ranked_exactly(rerank):
     allow = sp.csr_array(np.random.default_rng(10).random((300, 3000)) < 0.01)
     top = IVFIndex(n_lists=60, n_probe=1, rerank=rerank, random_state=0).fit(VECTORS).search(QUERIES, 5, allow=allow)
     codes, _ = select_topk(score_exactly(QUERIES, VECTORS), 5, allow=allow.toarray())

@@ -109,7 +109,7 @@ def test_vectors_that_are_not_finite_are_named(dtype):
         exact_rows("vectors", vectors, INNER_PRODUCT)
 
 
-def test_what_the_best_of_a_list_may_score_grows_with_its_size_and_spread():
+def test_the_expected_best_score_of_a_list_grows_with_its_size_and_spread():
     centers = np.eye(3, 8, dtype=np.float32)
     clusters = Clusters(centers, np.array([1, 1, 2], np.float32), np.zeros(3, np.float32), np.zeros(0, np.int32))
     made = make_partition(clusters, np.array([10, 1000, 10]), np.array([0, 1, 64, 65]))

@@ -162,7 +162,7 @@ def test_tables_name_what_was_asked_and_what_was_found():
     assert list(pickle.loads(pickle.dumps(als.similar_users([0, 7], k=2)))[1:].to_frame())[:2] == ["user", "similar"]
 
 
-def test_what_is_shown_has_titles_and_is_text():
+def test_shown_items_have_titles_and_are_text():
     info = {"title": np.array(["Alien", "<b>Brazil</b>", ""], object)}
     top = TopK([[1, 0, 2], [2, -1, -1]], [[3, 2, 1], [0.5, -np.inf, -np.inf]], users=["<i>ann", "bob"], item_info=info)
     assert "<i>ann: <b>Brazil</b> (3), Alien (2), 2 (1)" in repr(top)

@@ -40,7 +40,7 @@ def test_an_answer_names_its_version_and_its_length():
         (HTTPException(405, headers={"allow": "GET"}), 405, {"message": "Method Not Allowed"}),
     ],
 )
-def test_what_is_wrong_is_said_in_one_form(error, status, problem):
+def test_errors_have_one_form(error, status, problem):
     got, headers, body = messages_of(refuse_error(error, "v1"))
     assert (got, body) == (status, {"error": problem, "version": "v1"})
     assert headers.get(b"allow") == (b"GET" if status == 405 else None)

@@ -10,7 +10,7 @@ from fastrec.serving.rate_limits import Limited
 from fastrec.serving.settings import Settings
 
 
-def test_what_is_refused_is_logged_too(tmp_path):
+def test_refused_requests_are_logged_too(tmp_path):
     plain = create_app(Settings(model="none"))
     app = create_app(Settings(model="none", rate_limit=1, access_log=str(tmp_path / "log")))
     assert (type(app), type(app._app), type(app._app._app)) == (Logged, Limited, type(plain))

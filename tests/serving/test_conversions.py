@@ -43,7 +43,7 @@ def test_events_are_to_the_credit_of_the_model_that_answered():
 
 
 @given(st.lists(st.text(max_size=40), max_size=10))
-def test_whatever_events_name_labels_are_those_that_there_are(names):
+def test_labels_are_known_ones_whatever_events_name(names):
     registry = CollectorRegistry()
     conversions = Conversions(["als"], {"registry": registry})
     for name in names:

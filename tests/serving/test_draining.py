@@ -93,7 +93,7 @@ class Client(threading.Thread):
                 line = None
 
 
-def test_who_is_queued_at_the_last_moment_is_accepted():
+def test_a_connection_queued_at_the_last_moment_is_accepted():
     with socket.create_server(("127.0.0.1", 0)) as listener:
         clients = [socket.create_connection(listener.getsockname()) for _ in range(3)]
         connections = take_the_rest([socket.socket(fileno=os.dup(listener.fileno()))])

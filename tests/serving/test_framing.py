@@ -244,7 +244,7 @@ def test_the_asterisk_asks_about_the_server(server):
     assert b"\r\nallow: DELETE, GET, HEAD, OPTIONS, POST, PUT\r\n" in answer
 
 
-def test_who_waits_to_be_told_to_go_on_is_told(server):
+def test_a_client_that_waits_to_be_told_to_go_on_is_told(server):
     with socket.create_connection(("127.0.0.1", server.port), timeout=20) as line:
         line.sendall(post(HOST + LENGTH + b"Expect: 100-Continue\r\nconnection: close\r\n", b""))
         assert line.recv(65536) == b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -267,7 +267,7 @@ def test_requests_in_a_row_are_answered_in_a_row(server):
     assert statuses(answer) == [200] * (n + 1)
 
 
-def test_who_sends_no_more_is_answered_and_half_a_body_is_not(server):
+def test_a_client_that_sends_no_more_is_answered_and_half_a_body_is_not(server):
     assert statuses(talk(server, get(), end=True)) == [200]
     assert statuses(talk(server, post(), end=True)) == [200]
     assert talk(server, post(body=ASK[:5]), end=True) == b""

@@ -61,7 +61,7 @@ def test_without_a_plan_whoever_is_asked_leads_for_that_long(process):
     assert follower.snapshot.version == "v000003"
 
 
-def test_what_cannot_be_made_is_refused(tmp_path, process):
+def test_models_that_cannot_be_made_are_refused(tmp_path, process):
     leading, updater, told = process()
     model = ImplicitALS(3, iterations=1, random_state=0, n_jobs=1).fit(data())
     for alone in (Updater(model), Updater(model, updater.journal), Updater(Versions(tmp_path / "models"))):

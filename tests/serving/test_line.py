@@ -113,7 +113,7 @@ def test_a_fast_model_enters_no_line(app):
     asyncio.run(main())
 
 
-def test_who_waits_for_what_comes_in_keeps_nobody_waiting(app, tmp_path):
+def test_a_thread_that_waits_for_a_load_keeps_no_other_waiting(app, tmp_path):
     """Another thread loads a newer model, and holds the lock."""
     with Journal(tmp_path / "events.db") as journal:
         updater = Updater(ItemKNN(3, n_jobs=1).fit(some_data()), journal)

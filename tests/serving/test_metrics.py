@@ -17,7 +17,7 @@ def test_answers_are_counted_by_path_and_status():
     assert 'fastrec_request_seconds_count{path="/users"} 3.0' in text
 
 
-def test_how_well_events_were_foreseen_is_told_once_it_is_known():
+def test_the_quality_of_predictions_is_reported_once_it_is_known():
     metrics = Metrics()
     metrics.foresees(float("nan"))
     assert b"fastrec_foreseen_ndcg" not in metrics.text()

@@ -64,7 +64,7 @@ def test_a_head_and_its_body_leave_together_at_once():
     assert run(use).parts == [b"head body", b"head 2 "]
 
 
-def test_what_nothing_follows_leaves_at_the_next_turn_of_the_loop():
+def test_an_answer_that_nothing_follows_leaves_at_the_next_turn_of_the_loop():
     async def use(holding):
         holding.write(b"part 1")
         await asyncio.sleep(0)
@@ -77,7 +77,7 @@ def test_what_nothing_follows_leaves_at_the_next_turn_of_the_loop():
     assert run(use).parts == [b"part 1", b"part 2, part 3", b"part 4"]
 
 
-def test_what_is_held_leaves_before_the_end():
+def test_held_bytes_leave_before_the_end():
     async def use(holding):
         holding.write(b"last words")
         holding.close()

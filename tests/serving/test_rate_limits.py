@@ -44,7 +44,7 @@ def test_an_address_of_ipv6_is_its_network():
     assert network_of("not an address") == "not an address"
 
 
-def test_who_asks_too_much_is_told_when_to_come_again(tmp_path, folder):
+def test_a_client_that_asks_too_much_is_told_when_to_come_again(tmp_path, folder):
     (tmp_path / "tokens").write_text("read one\nread two\nadmin three\n")
     options = "--rate-limit", "0.2", "--token-file", tmp_path / "tokens", "--access-log", tmp_path / "log"
     with InThread(folder / "model.fastrec", *options) as server:

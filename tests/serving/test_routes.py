@@ -23,7 +23,7 @@ def test_a_handler_takes_the_server_and_the_request(one):
 
 
 @pytest.mark.parametrize("one", [one for one in ROUTES if one.description], ids=lambda one: f"{one.method} {one.path}")
-def test_what_is_described_follows_from_the_line(one):
+def test_the_description_of_a_route_follows_from_its_line(one):
     described = describe_api(ROUTES, needs_token=True)["paths"][one.path][one.method.lower()]
     assert described["summary"] == one.description.summary
     assert ("requestBody" in described) == (one.description.body is not None)
@@ -34,7 +34,7 @@ def test_what_is_described_follows_from_the_line(one):
     }
 
 
-def test_whatever_tells_of_users_needs_a_scope():
+def test_routes_that_tell_of_users_need_a_scope():
     assert {one.path for one in ROUTES if one.scope is None} == {
         "/similar", "/items", "/model", "/healthz", "/readyz", "/openapi.json", "/", "/docs", "/page/{file}", "/*",
     }  # fmt: skip

@@ -27,6 +27,6 @@ def test_a_share_that_grows_keeps_its_users(user, one, other):
 
 
 @pytest.mark.parametrize("text", ["", "x", "0.5", "0.5,0.4", "1.5,-0.5", "nan,1"])
-def test_what_are_no_shares_is_refused(text):
+def test_invalid_shares_are_refused(text):
     with pytest.raises(ValueError, match=r"shares must|could not convert"):
         parse_shares(text)

@@ -27,7 +27,7 @@ def test_a_trace_is_taken_over(given):
         [f"00-{TRACE}-{SPAN}-01\n"],
     ],
 )  # fmt: skip
-def test_what_names_no_trace_begins_a_new_one(given):
+def test_a_header_without_a_trace_begins_a_new_one(given):
     trace = read_trace([(b"traceparent", value.encode()) for value in given])
     assert (len(trace.trace), len(trace.span), trace.parent, trace.flags) == (32, 16, "", "00")
     assert TRACE not in trace.trace

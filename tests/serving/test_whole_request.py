@@ -140,7 +140,7 @@ def test_an_answer_that_ends_the_connection_is_the_last_one():
 
 
 @pytest.mark.parametrize("more", [b"Connection: close\r\n", b"connection: keep-alive\r\n", b"Expect: 100-continue\r\n"])
-def test_what_asks_for_more_of_the_connection_goes_the_usual_way(more):
+def test_requests_that_ask_for_more_of_the_connection_go_the_usual_way(more):
     answer, closed = talk([ask(b"one", more=more)], Echo(), 1)
     assert answer.endswith(b"\r\n\r\none")
     assert closed == (b"close" in more)

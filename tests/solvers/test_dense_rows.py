@@ -40,7 +40,7 @@ def test_rows_that_somebody_has_stay_as_they_are(monkeypatch):
     np.testing.assert_array_equal(weights[rows.indices], WEIGHTS[[4, 6]])
 
 
-def test_what_has_faded_asks_for_nothing():
+def test_a_faded_event_asks_for_nothing():
     dense, all_items = DenseRows(rows_of(check_matrix(WEIGHTS)), 30), rows_of(check_matrix(np.ones((1, 40))))
     rows = all_items._replace(values=readonly(np.where(np.arange(40) == 7, 0.5, 0).astype(np.float32)))
     found, weights = dense.of(rows)

@@ -66,7 +66,7 @@ def test_a_loss_that_is_not_finite_is_told_with_advice(loss):
         loop().run(lambda epoch: loss if epoch else 1.0)
 
 
-def test_what_is_validated_on_is_given_or_a_part_of_each_row_or_nothing():
+def test_validation_data_are_given_or_a_part_of_each_row_or_nothing():
     matrix = check_matrix(np.ones((20, 10)))
     assert hold_out(matrix, None, 0.0) == (matrix, None)
     assert hold_out(matrix, matrix, 0.5) == (matrix, matrix)

@@ -43,7 +43,7 @@ def test_sums_that_are_listed_are_those_over_prefixes_that_are_made(rows, memory
     assert (lower.data > 0).all()
 
 
-def test_what_is_listed_is_to_the_bit_what_is_summed(monkeypatch):
+def test_listed_rows_have_the_bits_of_summed_ones(monkeypatch):
     rng = np.random.default_rng(1)
     n, series = 300, Series(0.7, 0.2, 8, 0.5, 0.3)
     sequences = sequences_of([rng.integers(0, n, rng.integers(0, 30)).tolist() for _ in range(100)])

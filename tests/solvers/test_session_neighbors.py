@@ -31,7 +31,7 @@ def test_sessions_come_by_rank_and_of_equal_ranks_as_given():
     assert [part.tolist() for part in split] == [[0], [2, 1, 0], [1, 2], []]
 
 
-def test_what_has_faded_below_a_thousandth_is_left_out():
+def test_events_faded_below_a_thousandth_are_left_out():
     assert fading(0.1, 9).tolist() == pytest.approx([1, 0.1, 0.01, 0.001])
     assert fading(0.1, 2).tolist() == pytest.approx([1, 0.1])
     assert fading(1.0, 3).tolist() == [1, 1, 1]

@@ -32,7 +32,7 @@ def circles(n=150, seed=0):
     return fr.Interactions(np.repeat(np.arange(n), 14), items.ravel(), times=np.tile(np.arange(14), n))
 
 
-def test_where_winners_differ_a_blend_is_better_in_its_worse_task():
+def test_if_winners_differ_a_blend_is_better_in_its_worse_task():
     contests, winners = run_contests(circles(), {"last": "SequenceRules", "random": "EASE"})
     found = find_compromise(contests, winners)
     assert isinstance(found.model, fr.Blend)

@@ -16,7 +16,7 @@ SHAPE = Shape(100, 50, 900, True)
 
 @pytest.mark.parametrize("family", families_for(SHAPE), ids=lambda family: family.name)
 @given(st.integers(0, 2**32 - 1))
-def test_what_is_drawn_is_what_the_class_takes(family, seed):
+def test_classes_accept_the_drawn_options(family, seed):
     rng = np.random.default_rng(seed)
     drawn = family.draw(rng)
     for options in (drawn, family.near(drawn, rng), family.near({}, rng)):

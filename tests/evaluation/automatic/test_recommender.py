@@ -103,7 +103,7 @@ def test_it_behaves_as_scikit_learns_do():
         ({"metric": "ndgc@10"}, "ndgc"),
     ],
 )
-def test_what_it_cannot_mean_is_refused(options, said):
+def test_invalid_options_are_refused(options, said):
     with pytest.raises((ValueError, TypeError), match=said):
         fr.AutoRecommender(**options).fit(blocks())
 

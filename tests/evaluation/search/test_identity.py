@@ -53,7 +53,7 @@ def test_a_store_is_known_again_in_another_process(tmp_path):
     assert len((tmp_path / "s").read_bytes().splitlines()) == 4
 
 
-def test_what_cannot_be_told_apart_is_refused_where_results_are_kept(data, tmp_path):
+def test_values_that_cannot_be_identified_are_refused_if_results_are_kept(data, tmp_path):
     space = {"factors": Always(lambda: 2)}
     with pytest.raises(ValueError, match="cannot be identified"):
         fr.search(als(), space, data, store=tmp_path / "s")

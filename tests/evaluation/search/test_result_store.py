@@ -16,7 +16,7 @@ from tests.evaluation.search.models import als, told
 
 
 @pytest.mark.parametrize("method", ["random", "halving"])
-def test_what_is_on_disk_is_not_run_again(data, tmp_path, method, monkeypatch):
+def test_results_on_disk_are_not_run_again(data, tmp_path, method, monkeypatch):
     space = {"alpha": loguniform(0.1, 100)}
     options = {"method": method, "cv": 2, "refit": False}
     store = tmp_path / "search.jsonl"

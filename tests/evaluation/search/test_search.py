@@ -50,7 +50,7 @@ def test_options_that_evaluate_has_not_are_named_before_anything_is_fitted(data)
         (fr.LogWeight(), "got LogWeight"),
     ],
 )
-def test_what_is_no_model_is_named(data, model, message):
+def test_an_object_that_is_not_a_model_is_named(data, model, message):
     with pytest.raises(TypeError, match=message):
         fr.search(model, {"factors": [2]}, data)
 
@@ -78,7 +78,7 @@ def test_the_best_is_the_given_model_where_nothing_is_better(data, method):
     assert all(note in repr(found) and note in found._repr_html_() for note in found.notes)
 
 
-def test_what_the_best_is_better_by_is_said(data):
+def test_the_gain_of_the_best_is_shown(data):
     bad = als(regularization=1e8)
     found = fr.search(bad, {"regularization": [0.01, 0.02, 0.04]}, data, method="grid", cv=0.2, refit=False)
     assert found.given.options == {"regularization": 1e8}

@@ -8,7 +8,7 @@ from tests.evaluation.search.models import als
 
 
 @pytest.mark.parametrize("metric", ["rmse", "gini@5", "average_popularity@5", "calibration@5"])
-def test_where_less_is_better_the_lowest_wins(data, metric):
+def test_if_less_is_better_the_lowest_wins(data, metric):
     groups = np.array(["a", "b", "c"], object)[np.arange(25) % 3]
     told = fr.Interactions(
         data.user_codes, data.item_codes, items=range(25), item_info={"genres": groups}, duplicates="sum"

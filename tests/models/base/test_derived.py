@@ -6,7 +6,7 @@ import time
 from fastrec.models.base.derived import Derived, Key
 
 
-def test_what_is_derived_is_made_once_by_whichever_thread_comes_first():
+def test_a_derived_value_is_made_once_by_the_first_thread():
     derived, made, barrier = Derived(), [], threading.Barrier(8)
 
     def make():
@@ -28,7 +28,7 @@ def test_what_is_derived_is_made_once_by_whichever_thread_comes_first():
     assert len(set(map(id, results))) == 1
 
 
-def test_what_has_not_been_made_is_not_made_by_looking():
+def test_a_value_that_has_not_been_made_is_not_made_by_peeking():
     derived, key = Derived(), Key("number")
     assert derived.peek(key) is None
     derived.get(key, lambda: 7)

@@ -71,7 +71,7 @@ def test_ids_go_in_and_come_out():
         (0, 2, 0, "k must be an integer of at least 1"),
     ],
 )
-def test_what_is_not_one_user_and_one_item_is_refused(model, user, item, k, message):
+def test_other_than_one_user_and_one_item_is_refused(model, user, item, k, message):
     with pytest.raises(ValueError, match=message):
         model.explain(user, item, k)
 

@@ -81,7 +81,7 @@ def test_the_families_that_fade():
 
 
 @every
-def test_what_is_learned_does_not_depend_on_it_and_it_acts_at_once(kind, fitted):
+def test_learned_values_do_not_depend_on_recency_which_acts_at_once(kind, fitted):
     data = events()
     early = quick(kind, recency=0.6).fit(data)
     assert_same_learned(early, fitted(kind))

@@ -71,14 +71,14 @@ def test_functions_that_give_no_two_parts_are_refused(function, error, message):
 
 
 @pytest.mark.parametrize("validation", [0.2, 0.5, split_last, KFold(3), RollingTime(2)])
-def test_what_can_hide_is_taken(validation):
+def test_valid_ways_to_hide_are_accepted(validation):
     check_validation("validation", validation)
 
 
 @pytest.mark.parametrize(
     ("validation", "error"), [(0, ValueError), (0.6, ValueError), (True, TypeError), ("last", TypeError)]
 )
-def test_what_cannot_hide_is_refused(validation, error):
+def test_invalid_ways_to_hide_are_refused(validation, error):
     with pytest.raises(error, match="validation must be"):
         check_validation("validation", validation)
 

@@ -48,7 +48,7 @@ def test_of_a_single_user_searches_take_the_codes_themselves():
     ],
     ids=repr,
 )
-def test_what_both_allow_is_allowed(first, second, expected):
+def test_items_that_both_filters_allow_are_allowed(first, second, expected):
     found = ItemFilter(None, first).within(second).allow
     dense = found.toarray() if hasattr(found, "toarray") else found
     assert (None if dense is None else dense.tolist()) == expected

@@ -99,7 +99,7 @@ def test_similar_items_are_the_largest_weights_above_zero(kind):
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_what_is_not_finite_is_noticed(bad):
+def test_numbers_that_are_not_finite_are_noticed(bad):
     assert is_finite(np.empty((0, 3), np.float32))
     assert is_finite(WEIGHTS)
     spoiled = WEIGHTS.copy()

@@ -112,7 +112,7 @@ def test_a_plain_matrix_has_no_order_but_for_models_that_need_one():
     assert strict.recommend([[2, 0, 1]], k=1, exclude_seen=False).codes[0, 0] == 0
 
 
-def test_what_is_missing_is_told():
+def test_missing_times_are_reported():
     data = Interactions([0, 1], [1, 0])
     with pytest.raises(ValueError, match="StrictlyLastItem learns from the order of events, but X has no times"):
         StrictlyLastItem().fit(data)

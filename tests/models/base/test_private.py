@@ -117,7 +117,7 @@ def test_each_fit_of_a_search_is_charged_and_one_beyond_the_budget_refused(kind,
 
 
 @KINDS
-def test_what_is_learned_later_is_a_fit_of_its_own(kind):
+def test_later_events_need_a_fit_of_their_own(kind):
     model = kind(5.0, 1e-6).fit(as_interactions(groups()))
     assert not hasattr(model, "partial_fit")
     for check in (check_updatable, check_refittable):

@@ -21,7 +21,7 @@ def test_each_reading_settles_and_writing_does_not():
     assert vars(model)["total_"] == 3
 
 
-def test_what_is_missing_is_the_default_or_an_error():
+def test_a_missing_attribute_is_the_default_or_an_error():
     model = Model()
     assert model.order_ is None
     assert not hasattr(model, "total_")

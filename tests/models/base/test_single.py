@@ -55,7 +55,7 @@ def test_every_model_answers_one_as_many(kind, fitted, items, k):  # noqa: F811
 @pytest.mark.parametrize("name", wrappers())
 @settings(max_examples=3, deadline=None)
 @given(items=st.lists(st.integers(0, 59), max_size=12), k=st.sampled_from([1, 5, 100]))
-def test_what_is_made_of_models_answers_one_as_many(name, made, items, k):
+def test_wrappers_of_models_answer_one_user_as_many(name, made, items, k):
     ask_everything(made(name), items, k)
 
 

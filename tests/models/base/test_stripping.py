@@ -86,7 +86,7 @@ def all_models(model):
 
 
 @every
-def test_what_needs_users_says_that_there_are_none_and_what_to_do(kind, tmp_path):
+def test_requests_that_need_users_say_that_there_are_none_and_how_to_go_on(kind, tmp_path):
     stripped = fr.strip(fitted(kind))
     words = "keeps no users, so it knows no user 'user-3-xyzzy': give their histories"
     with pytest.raises(ValueError, match=words):

@@ -440,7 +440,7 @@ def test_updates_come_close_to_a_refit():
     assert updated.score(whole) > 0.97 * refitted.score(whole)
 
 
-def test_what_adds_up_to_nothing_is_no_entry():
+def test_a_sum_of_zero_is_not_an_entry():
     A, B = np.array([[1, 0, 2], [0, 1, 1], [1, 1, 0]]), np.array([[-1, 0, 0], [0, 2, 0], [0, 0, 1]])
     assert_same(EASE(5.0).fit(A).partial_fit(B), EASE(5.0).fit(A + B))
 

@@ -26,7 +26,7 @@ def test_updated_users_are_folded_in_bit_for_bit_and_the_rest_stays():
     np.testing.assert_array_equal(model.user_factors_[others], before.user_factors_[others], strict=True)
 
 
-def test_what_is_derived_of_items_is_kept_where_only_users_change(tmp_path):
+def test_values_derived_of_items_are_kept_if_only_users_change(tmp_path):
     X = matrix(0, 300, 60)
     X = sp.csr_array(X.toarray() * (np.arange(60) > 0))  # no user has item 0
     model = ImplicitALS(factors=6, random_state=0).fit(X)

@@ -166,7 +166,7 @@ def test_nothing_is_told_where_the_form_is_said():
 
 
 @pytest.mark.parametrize("model", MODELS, ids=IDS)
-def test_what_a_step_has_weighed_is_taken_as_it_is(model):
+def test_values_that_a_step_has_weighted_are_taken_unchanged(model):
     rng = np.random.default_rng(0)
     values = rng.lognormal(3, 2, 900).astype(np.float32)
     events = fr.Interactions(rng.integers(60, size=900), rng.integers(40, size=900), values, duplicates="sum")

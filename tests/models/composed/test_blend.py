@@ -185,7 +185,7 @@ def test_nothing_to_hide_leaves_equal_weights():
 @pytest.mark.parametrize(
     "validation", [0.3, split_last, functools.partial(split_last, n=0.2), RollingTime(2), UserKFold(3)]
 )
-def test_what_validates_is_kept_in_files(validation, tmp_path):
+def test_validation_is_kept_in_files(validation, tmp_path):
     model = Blend([Popularity(), ItemKNN()], validation=validation).fit(timed())
     model.save(tmp_path / "model")
     again = load(tmp_path / "model").validation
@@ -476,7 +476,7 @@ def test_weights_are_found_with_the_order_of_what_is_left():
     assert model.validation_scores_[0] > 0.9 > model.validation_scores_[1]
 
 
-def test_what_a_blend_is_follows_from_its_members():
+def test_the_properties_of_a_blend_follow_from_its_members():
     data = events(some_log())
     with pytest.raises(ValueError, match="Blend learns from the order of events, but X has no times"):
         Blend([SequenceRules(), EASE()], weights=[1, 1]).fit(data._replace(times=None))

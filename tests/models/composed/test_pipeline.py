@@ -71,7 +71,7 @@ def test_it_answers_as_scikit_learns_pipeline_with_the_model_asked_by_hand(name)
 
 
 @every
-def test_what_was_had_before_any_step_is_not_recommended_again(name):
+def test_items_had_before_any_step_are_not_recommended_again(name):
     data = events()
     model = pipeline(*STEPS[name]()).fit(data)
     had = sp.csr_array((np.ones(data.n_interactions), (data.user_codes, data.item_codes)), shape=data.shape)

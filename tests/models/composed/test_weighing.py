@@ -22,7 +22,7 @@ def test_the_weights_are_no_worse_than_the_best_member_and_those_of_noise_are_sm
     assert weights[0] >= weights[1] >= weights[2]
 
 
-def test_where_nothing_was_hidden_weights_are_equal():
+def test_if_nothing_was_hidden_weights_are_equal():
     judged = Judgement(np.empty((2, 0, 5), np.float32), np.empty((0, 5), bool), np.empty(0, np.int64))
     weights, scores = find_weights(judged)
     assert weights.tolist() == [0.5, 0.5]

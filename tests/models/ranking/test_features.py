@@ -58,7 +58,7 @@ def test_counts_of_late_trend_and_age():
     assert Counts().fit(world([Popularity()], [[0]], [0], times=False)[0]).names_ == ["item: log count"]
 
 
-def test_what_users_do():
+def test_activity_is_described_by_counts_and_idle_time():
     known, pairs = world([Popularity()], [[2, 3]], [0])
     count, mean, less, idle = Activity().fit(known).transform(pairs)
     np.testing.assert_allclose(count, np.log1p([2, 2]))

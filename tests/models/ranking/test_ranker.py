@@ -49,6 +49,6 @@ def test_a_ranker_is_told_the_lists_by_the_name_that_it_has_for_them():
 
 
 @pytest.mark.parametrize("ranker", [LinearRegression, "trees", 3])
-def test_what_cannot_be_fitted_and_asked_is_no_ranker(ranker):
+def test_an_object_without_fit_and_predict_is_no_ranker(ranker):
     with pytest.raises(TypeError, match='ranker must be "boosting" or an estimator with fit and predict'):
         check_ranker("ranker", ranker)

@@ -151,7 +151,7 @@ def test_reasons_add_up_to_the_score(model):
 # -- which of them answers
 
 
-def test_where_the_ranker_is_not_above_the_best_member_answers(monkeypatch):
+def test_if_the_ranker_is_not_better_the_best_member_answers(monkeypatch):
     monkeypatch.setattr(TwoStage, "_ask_ranker", lambda self, columns: np.zeros(columns.shape[1]))
     X = movies().matrix
     model = TwoStage([PureSVD(factors=3, random_state=0), Popularity()], random_state=0).fit(X)
@@ -165,7 +165,7 @@ def test_where_the_ranker_is_not_above_the_best_member_answers(monkeypatch):
     assert reasons.contributions.sum() == pytest.approx(reasons.score, rel=1e-5)
 
 
-def test_where_nothing_can_be_hidden_the_members_answer_alike():
+def test_if_nothing_can_be_hidden_the_members_answer_alike():
     model = TwoStage([EASE(), Popularity()]).fit(np.eye(3))
     assert not model.uses_ranker_
     assert model.weights_.tolist() == [0.5, 0.5]
@@ -245,7 +245,7 @@ def test_members_follow_new_events_and_the_ranker_stays(parts):
     same(before.recommend(range(9)), top)
 
 
-def test_what_is_no_option_is_refused(parts):
+def test_an_unknown_option_is_refused(parts):
     for options, words in (
         ({"features": []}, "features"), ({"features": [3]}, "must be features of"), ({"ranker": 3}, "ranker"),
         ({"candidates": 1}, "candidates"), ({"models": []}, "at least one recommender"),

@@ -34,14 +34,14 @@ def is_silent(folder, content, expected):
 
 @settings(max_examples=150, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 10**7), st.integers(1, 255)), min_size=1, max_size=4))
-def test_whatever_bytes_are_flipped_the_events_are_right_or_there_is_an_error(written, tmp_path_factory, changes):
+def test_after_any_flipped_bytes_the_events_are_right_or_there_is_an_error(written, tmp_path_factory, changes):
     folder = tmp_path_factory.mktemp("flipped")
     assert not is_silent(folder, altered(written[0], changes), written[1])
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.data())
-def test_whatever_becomes_of_pages_the_events_are_right_or_there_is_an_error(written, tmp_path_factory, data):
+def test_after_any_damage_of_pages_the_events_are_right_or_there_is_an_error(written, tmp_path_factory, data):
     content, expected = written
     pages = [content[start : start + PAGE] for start in range(0, len(content), PAGE)]
     one, other = (data.draw(st.integers(0, len(pages) - 1)) for _ in range(2))
@@ -86,7 +86,7 @@ def test_whatever_becomes_of_pages_the_events_are_right_or_there_is_an_error(wri
         ("DELETE FROM meta WHERE name = 'trimmed'", "'trimmed'"),
     ],
 )
-def test_what_was_changed_behind_the_journals_back_is_named(written, tmp_path, statement, words):
+def test_changes_behind_the_journals_back_are_named(written, tmp_path, statement, words):
     path = tmp_path / "events.db"
     path.write_bytes(written[0])
     run_sql(path, statement)

@@ -8,7 +8,7 @@ import pytest
 from fastrec.online import Journal, JournalError
 
 
-def test_what_is_no_journal_is_refused(tmp_path, monkeypatch):
+def test_a_file_that_is_not_a_journal_is_refused(tmp_path, monkeypatch):
     (tmp_path / "text.db").write_text("no database at all, but long enough to be looked at as one" * 20)
     with pytest.raises(JournalError, match="not a database"):
         Journal(tmp_path / "text.db")

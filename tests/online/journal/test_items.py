@@ -27,7 +27,7 @@ def test_facts_come_back_with_their_types(given_facts):
     assert [*map(type, again.values())] == [*map(type, given_facts.values())]
 
 
-def test_what_is_no_update_is_refused():
+def test_an_object_that_is_not_an_update_is_refused():
     with pytest.raises(TypeError, match=r"items\[0\] must be an ItemUpdate, got 'x'"):
         check_updates(["x"])
     with pytest.raises(TypeError, match=r"items\[0\].item"):

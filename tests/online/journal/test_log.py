@@ -141,7 +141,7 @@ def test_another_reader_learns_of_new_entries(logs, log):
             assert items(other.read(seq - 1)) == [n]
 
 
-def test_who_gives_up_waiting_takes_the_events_back_and_stops_nobody_else(logs, log):
+def test_a_writer_that_gives_up_waiting_takes_its_events_back_and_stops_no_other(logs, log):
     append(log, [("a", 0)])
     with logs.held_up():
         under_way = log.submit([("a", 1)])
@@ -193,7 +193,7 @@ def test_trim_stops_at_what_a_published_model_has(log):
     assert append(log, [("a", 1)]) == 11
 
 
-def test_what_is_kept_is_there_after_a_trim_until_its_user_is_deleted(log):
+def test_kept_events_are_there_after_a_trim_until_their_user_is_deleted(log):
     append(log, [(f"u{n % 4}", n) for n in range(20)])
     log.record_published(12)
     assert log.trim(12, keep=[2, 5, 6]) == 12

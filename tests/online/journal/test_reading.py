@@ -6,7 +6,7 @@ from fastrec.online import JournalDamagedError
 from tests.online.journal.files import everything, run_sql
 
 
-def test_who_says_so_reads_on_past_what_is_damaged(written, tmp_path, caplog):
+def test_a_reader_that_skips_damage_reads_on_past_it(written, tmp_path, caplog):
     path = tmp_path / "events.db"
     path.write_bytes(written[0])
     run_sql(path, "UPDATE events SET value = 9 WHERE seq = 600", "DELETE FROM events WHERE seq = 700")

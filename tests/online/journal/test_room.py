@@ -60,7 +60,7 @@ def test_a_user_can_be_deleted_from_a_full_disk(small_disk):
         assert journal.history("ann")
 
 
-def test_who_opens_a_journal_on_a_full_disk_reads_it_and_deletes(small_disk):
+def test_a_journal_opened_on_a_full_disk_is_read_and_deletes(small_disk):
     with Journal(small_disk / "events.db") as journal:
         last = fill(journal)
     with Journal(small_disk / "events.db") as journal:

@@ -53,7 +53,7 @@ def test_a_checkpoint_a_refit_and_a_reload_say_what_they_did(server, place):
     assert {answer["version"] for answer in answers} == {"v000004"}
 
 
-def test_who_has_no_token_for_it_is_told_nothing(server):
+def test_a_client_without_the_token_is_told_nothing(server):
     for token in OTHERS:
         refusals = set()
         for what in ("checkpoint", "refit", "reload"):
@@ -65,7 +65,7 @@ def test_who_has_no_token_for_it_is_told_nothing(server):
     assert ask(server, "refit", Origin="https://elsewhere.example", **ADMIN)[0] == 403
 
 
-def test_what_cannot_be_done_says_why(tmp_path, folder):
+def test_an_operation_that_cannot_be_done_says_why(tmp_path, folder):
     with InThread(folder / "model.fastrec") as server:
         status, answer, _ = ask(server, "checkpoint")
         assert (status, "need a journal and versions" in answer["error"]["message"]) == (409, True)

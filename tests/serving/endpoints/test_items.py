@@ -103,7 +103,7 @@ changes = st.tuples(st.sampled_from(ITEMS[:6]), st.sampled_from(["hide", "show",
 
 @given(st.lists(changes, min_size=1, max_size=8))
 @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
-def test_what_is_hidden_or_removed_is_in_no_answer_after_any_changes(shop, model, changes):
+def test_hidden_or_removed_items_are_in_no_answer_after_any_changes(shop, model, changes):
     states = dict.fromkeys(ITEMS[:6], "show")
     for item in ITEMS[:6]:
         shop.ask("PUT", f"/items/{item}", {"hidden": False})
@@ -163,7 +163,7 @@ def test_changes_are_in_every_worker_at_once_and_outlive_a_kill_and_a_checkpoint
         assert server.get("/items/1001")[0] == 404
 
 
-def test_who_may_not_write_changes_no_item(folder, tmp_path):
+def test_a_client_that_may_not_write_changes_no_item(folder, tmp_path):
     tokens = {"FASTREC_READ_TOKEN": "token-of-readers", "FASTREC_WRITE_TOKEN": "token-of-writers"}
     with InThread(folder / "model.fastrec", "--journal", tmp_path / "events.db", environment=tokens) as server:
         for token, status in ((None, 401), ("token-of-readers", 403), ("token-of-writers", 200)):

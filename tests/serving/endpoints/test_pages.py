@@ -225,7 +225,7 @@ def test_ids_that_a_browsers_number_cannot_hold_stay_exact(browser, tmp_path):
         assert top[0] in [row["title"] for row in answer["items"]]
 
 
-def test_what_needs_a_token_says_so_and_each_scope_shows_what_it_is_for(browser, tmp_path):
+def test_routes_that_need_a_token_say_so_and_each_scope_shows_its_use(browser, tmp_path):
     model = ImplicitALS(factors=4, iterations=4, random_state=0, n_jobs=1).fit(some_data(int))
     model.save(tmp_path / "model.fastrec")
     (tmp_path / "tokens").write_text("read token-of-readers\nadmin token-of-all\n")

@@ -34,7 +34,7 @@ def test_any_id_is_looked_at_and_deleted_and_no_other(server, user):
         server.ask("DELETE", "/users/" + quote(one, safe=""))
 
 
-def test_who_is_unknown_is_deleted_without_a_trace(server):
+def test_an_unknown_user_is_deleted_without_a_trace(server):
     before = server.get("/model")[1]["seq"]
     status, answer, _ = server.ask("DELETE", "/users/never%20heard%20of")
     assert (status, answer["model"]) == (200, "nothing was known of the user")

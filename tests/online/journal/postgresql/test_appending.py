@@ -19,7 +19,7 @@ def test_a_connection_lost_around_a_commit_loses_and_doubles_nothing(journal, cu
     assert [event.item for event in journal.read(0)] == [0, 1, 2, 3]
 
 
-def test_who_cannot_know_says_so_and_the_same_ids_sent_again_count_once(journal, cut_address, proxy, monkeypatch):
+def test_an_unknown_outcome_is_reported_and_ids_sent_again_count_once(journal, cut_address, proxy, monkeypatch):
     monkeypatch.setattr(connecting, "BUSY_SECONDS", 0.5)
     with open_log(cut_address) as log:
         log.append([("a", 0)])
@@ -31,7 +31,7 @@ def test_who_cannot_know_says_so_and_the_same_ids_sent_again_count_once(journal,
     assert [event.item for event in journal.read(0)] == [0, 1]
 
 
-def test_what_cannot_be_written_is_refused_and_not_kept(journal, cut_address, proxy, monkeypatch):
+def test_events_that_cannot_be_written_are_refused_and_not_kept(journal, cut_address, proxy, monkeypatch):
     monkeypatch.setattr(connecting, "BUSY_SECONDS", 0.5)
     with open_log(cut_address) as log:
         proxy.cut()

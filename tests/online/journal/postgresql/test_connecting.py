@@ -40,7 +40,7 @@ def test_a_full_disk_is_told_as_such(database):
     assert isinstance(database.error_of(psycopg.errors.DiskFull("no room")), JournalDiskFullError)
 
 
-def test_what_is_acknowledged_is_on_disk_whatever_the_servers_setting(logs, database):
+def test_acknowledged_events_are_on_disk_whatever_the_servers_setting(logs, database):
     setting = lambda session: session.execute("SHOW synchronous_commit").fetchone()[0]
     assert database.read(setting) == "on"
     for given, taken in (("off", "on"), ("remote_apply", "remote_apply")):

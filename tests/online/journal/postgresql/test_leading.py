@@ -7,7 +7,7 @@ pytest.importorskip("psycopg", reason="needs fastrec[postgresql]")
 from fastrec.online import JournalError, open_log
 
 
-def test_who_is_cut_off_leads_no_longer_and_cannot_write_as_a_leader(journal, cut_address, proxy):
+def test_a_process_that_is_cut_off_leads_no_longer_and_cannot_write_as_a_leader(journal, cut_address, proxy):
     with open_log(cut_address) as cut_off:
         assert cut_off.leader.acquire()
         cut_off.append([("a", 1)])

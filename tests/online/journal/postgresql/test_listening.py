@@ -18,7 +18,7 @@ def wait_until(true, seconds=15):
         time.sleep(0.005)
 
 
-def test_what_nobody_was_told_of_is_seen_all_the_same(journal, logs, monkeypatch):
+def test_commits_without_a_notification_are_seen_all_the_same(journal, logs, monkeypatch):
     monkeypatch.setattr(statements, "notify", lambda *arguments: None)  # each notification is lost
     with logs.open() as other:
         other.append([("a", 1)])

@@ -29,7 +29,7 @@ def test_a_row_that_is_damaged_or_missing_is_named(logs, journal, statement, wor
         _ = journal.read(0), journal.checkpoints()
 
 
-def test_who_says_so_reads_on(logs, journal):
+def test_a_reader_that_skips_damage_reads_on(logs, journal):
     journal.append([("a", n) for n in range(3)])
     with psycopg.connect(logs.address(), autocommit=True) as session:
         session.execute("UPDATE fastrec_events SET value = 9 WHERE seq = 2")
