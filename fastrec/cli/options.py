@@ -167,7 +167,7 @@ Merging = Annotated[
     Duplicates | None,
     typer.Option(
         "--duplicates",
-        help="Combine several events of one user and item to this.",
+        help="Way to combine several events of one user and item.",
         show_default="last for models of ratings, otherwise sum with a warning",
     ),
 ]

@@ -89,7 +89,7 @@ UnknownIds = Annotated[
 Merging = Annotated[
     Duplicates | None,
     typer.Option(
-        help="Combine several events of one user and item to this.",
+        help="Way to combine several events of one user and item.",
         show_default="last for models of ratings, otherwise sum",
     ),
 ]
@@ -121,7 +121,7 @@ def ids_options(
             help="Once there are more than twice the users of the last fit: hold new users, refuse them, or take all."
         ),
     ] = NewIds.hold,
-    new_items: Annotated[NewIds, typer.Option(help="New items, likewise.")] = NewIds.hold,
+    new_items: Annotated[NewIds, typer.Option(help="The same for new items.")] = NewIds.hold,
     support: Annotated[int, typer.Option(min=1, help="Number of users after which a new item is no longer held.")] = 5,
     pseudonym_key_file: KeyFile = None,
 ) -> dict[str, Any]:

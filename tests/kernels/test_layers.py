@@ -44,7 +44,7 @@ def test_rows_of_products_may_lie_apart(rows, columns):
     np.testing.assert_allclose(out, expected, rtol=1e-4, atol=1e-5)
 
 
-def test_a_row_of_a_product_hangs_on_no_other():
+def test_a_row_of_a_product_depends_on_no_other():
     rng = np.random.default_rng(0)
     x, w = rng.normal(size=(23, 50)).astype("f4"), rng.normal(size=(50, 48)).astype("f4").reshape(-1)
     together = np.zeros((23, 48), "f4")

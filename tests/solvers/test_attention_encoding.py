@@ -41,7 +41,7 @@ def test_vectors_are_those_of_plain_numpy_after_the_newest_events(blocks):
 
 
 @pytest.mark.parametrize("blocks", [0, 1])
-def test_a_vector_hangs_on_its_own_sequence_alone(blocks):
+def test_a_vector_depends_on_its_own_sequence_alone(blocks):
     rng = np.random.default_rng(1)
     layout, weights, items = make_model(blocks, rng, 200)
     sequences = make_sequences(rng, rng.integers(0, 150, 60))
