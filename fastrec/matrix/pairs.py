@@ -27,7 +27,7 @@ def build_csr(
     indptr : ndarray of int64, shape (rows + 1,)
     indices : ndarray of int32, shape (events,)
     values : ndarray, shape (events,)
-        float32 ones where `values` is None.
+        float32; ones if `values` is None.
     """
     if values is None:
         values = np.ones(len(rows), np.float32)

@@ -222,7 +222,7 @@ def _places(head: Codes, n_items: int) -> Codes:
 
 
 def _select_columns(matrix: CodeMatrix, columns: Codes) -> CodeMatrix:
-    """A matrix of ones where some columns have entries; columns in ascending order."""
+    """Returns a matrix of ones at the entries of some columns; columns in ascending order."""
     places = _places(columns, matrix.shape[1])[matrix.indices]
     kept = np.flatnonzero(places >= 0)
     indptr = np.searchsorted(kept, matrix.indptr)

@@ -59,7 +59,7 @@ class SLIM(Fading, Weighted, ItemWeights):
     Raises
     ------
     ValueError, TypeError
-        In `fit`, if an option or a value of X is not what it must be; values below 0 are refused.
+        In `fit`, if an option or a value of X is invalid; values below 0 are refused.
     FloatingPointError
         In `fit`, if values are too large for float32 to square.
 

@@ -73,7 +73,7 @@ def draw_places(
     Parameters
     ----------
     codes, scores
-        The best items, more than k, the best first; -1 where there are no more.
+        The best items, more than k, the best first; -1 for empty places.
     k
         The length of the list; 0 gives an empty one.
     chance

@@ -143,7 +143,7 @@ class Reason(Struct, omit_defaults=True):
     item: Id | None = None
     title: str | None = None
     feature: str | None = None
-    value: Annotated[float | None, Meta(description="Of the feature; none where it is not known.")] = None
+    value: Annotated[float | None, Meta(description="The number of the feature; none if it is unknown.")] = None
 
 
 class Recommended(Struct, omit_defaults=True):
@@ -155,7 +155,7 @@ class Recommended(Struct, omit_defaults=True):
     why: list[Reason] | None = None
     pinned: Annotated[bool, Meta(description="Whether the request pinned it here; its score is then 0.")] = False
     propensity: Annotated[
-        float | None, Meta(description="Of an item that was drawn at random: the probability that it is in the list.")
+        float | None, Meta(description="The probability that the item is in the list, if it was drawn at random.")
     ] = None
 
 

@@ -299,7 +299,7 @@ class Answering(Learner):
                 yield audience.part(batch), order[start:stop], ascending[start:stop] - batch.start
 
     def trace_item(self, audience: Audience, item: int, k: int, wanted: ItemFilter) -> list[Step]:
-        """See `Asked.trace_item`: a single stage, where a model has no others."""
+        """See `Asked.trace_item`: a single stage, unless a model has others."""
         top = self.answer(audience, max(k, min(TRACED, self.n_features_in_)), wanted)
         stage = "popularity, since there is no history" if top.fallback[0] else type(self).__name__
         return [end_in_list(stage, top.codes[0], top.scores[0], item, k)]

@@ -46,7 +46,7 @@ class Trace:
     Attributes
     ----------
     lost : Step or None
-        The stage that lost the item; None where the item is in the list.
+        The stage that lost the item; None if the item is in the list.
     """
 
     def __init__(self, user: Any, item: Any, k: int, steps: Sequence[Step]) -> None:
@@ -98,7 +98,7 @@ class Trace:
 
 
 def find_place(codes: Codes, item: int) -> int:
-    """The place of an item in a list, from 1; 0 where it is in none.
+    """Returns the place of an item in a list, from 1; 0 if it is not in the list.
 
     >>> find_place(np.array([5, 3, -1], np.int32), 3)
     2

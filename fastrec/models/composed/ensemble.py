@@ -44,7 +44,7 @@ def check_members(name: str, models: Any) -> None:
 
 
 def any_recommendable(members: Sequence[Recommender]) -> NDArray[np.bool_] | None:
-    """The items that any of the members can recommend, of shape (n_items,); None where these are all."""
+    """The items that any of the members can recommend, of shape (n_items,); None if these are all."""
     found = [member.recommendable_items() for member in members]
     masks = [mask for mask in found if mask is not None]
     if len(masks) < len(found):

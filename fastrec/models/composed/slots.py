@@ -43,12 +43,12 @@ class Slots(Ensemble, Explaining):
     """Lists of the first of several recommenders, with slots reserved for others, and backfill from the next ones.
 
     A list is filled from the first place to the last. A slot takes the best item of the model that it is reserved for,
-    any other place that of the first model, of the items that are not in the list yet. Where that model has none left,
-    the first of the models that has one gives its best: backfill. So a shorter list is always the head of a longer one.
-    (A mixed hybrid, Burke 2002.) All models learn from the same data.
+    any other place that of the first model, of the items that are not in the list yet. If that model has none left, the
+    first model that has one gives its best: backfill. So a shorter list is always the head of a longer one. (A mixed
+    hybrid, Burke 2002.) All models learn from the same data.
 
-    The scores beside recommended items are those of the models that they come from. What is said about pairs, by
-    `predict_pairs` and `explain`, is the first model's.
+    The scores beside recommended items are those of the models that they come from. `predict_pairs` and `explain` give
+    the answers of the first model.
 
     Parameters
     ----------
@@ -58,9 +58,9 @@ class Slots(Ensemble, Explaining):
     reserved : sequence of pairs of int
         Positions, from 1 on, each with the number of its model, from 0 on: ``[(3, 1), (8, 1), (10, 2)]``.
     random_state : int, RandomState or None
-        Where given, the seed of members that have none of their own.
+        The seed of members without one of their own; None sets none.
     n_jobs : int or None
-        Where given, the threads of members that do not say how many.
+        The number of threads of members without one of their own; None sets none.
 
     Attributes
     ----------
@@ -70,7 +70,7 @@ class Slots(Ensemble, Explaining):
     Raises
     ------
     ValueError, TypeError
-        In `fit`, where an option or a value of X is not what it must be.
+        In `fit`, if an option or a value of X is invalid.
 
     References
     ----------
@@ -143,10 +143,10 @@ class Slots(Ensemble, Explaining):
         return self._top(codes, scores, audience.labels, fallback)
 
     def _asked(self, lists: list[List], k: int, n: int) -> Iterator[tuple[int, NDArray[np.bool_]]]:
-        """The numbers of the members in their order, and who of `n` users needs the list of each.
+        """Yields the numbers of the members in their order, and a mask of the `n` users who need the list of each.
 
-        That is everybody, where a slot is the member's; else those for whom the members before it, whose lists are
-        known by then, have fewer items than there are places.
+        If a slot is the member's, all users need its list. Otherwise users need it if the lists of the members before
+        it have fewer items than there are places.
         """
         first = {0, *self._models_of_places(k)}
         for number in range(len(self.members_)):
@@ -265,7 +265,7 @@ def fill_slots(lists: Sequence[List], of_places: Sequence[int]) -> tuple[Codes, 
     Parameters
     ----------
     lists
-        Codes and scores of m lists, each of shape (n, k); -1 and -inf where there is nothing.
+        Codes and scores of m lists, each of shape (n, k); -1 and -inf for empty places.
     of_places
         The number of the list of each place, of length k.
 
@@ -274,7 +274,7 @@ def fill_slots(lists: Sequence[List], of_places: Sequence[int]) -> tuple[Codes, 
     codes, scores
         Of shape (n, k).
     sources
-        The number of the list that each item comes from, of the same shape; -1 where there is none.
+        The number of the list that each item comes from, of the same shape; -1 for empty places.
 
     Examples
     --------

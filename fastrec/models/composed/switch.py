@@ -42,23 +42,23 @@ def _check_conditions(name: str, conditions: Any) -> None:
 class Switch(Ensemble, Explaining):
     """Several recommenders, of which one answers each user: the first whose condition the user meets.
 
-    Somebody of whom much is known is served by another model than somebody who is new: a switching hybrid (Burke 2002).
-    All models learn from the same data. A user that a model cannot answer gets what it gives in that case, which is
-    what is popular for most.
+    A user with a long history is served by another model than a new user: a switching hybrid (Burke 2002). All models
+    learn from the same data. A user that a model cannot answer gets that model's fallback, which is the popular items
+    for most models.
 
     Parameters
     ----------
     models : sequence of recommenders or None
         The members, which are copied; the last one answers users who meet no condition. None: ImplicitALS and ItemKNN.
     conditions : sequence of int, str, list of ids or function
-        One for each model but the last. A number: users with at least so many events. "known": users of the training
+        One for each model except the last. A number: users with at least so many events. "known": users of the training
         data, with or without an event. A list of ids: these users. A function of (ids, lengths) that returns a mask of
         shape (n,). Ids are an object array, None for a history without an id; lengths are the numbers of events. A
         model with a function cannot be saved, since a file holds no code.
     random_state : int, RandomState or None
-        Where given, the seed of members that have none of their own.
+        The seed of members without one of their own; None sets none.
     n_jobs : int or None
-        Where given, the threads of members that do not say how many.
+        The number of threads of members without one of their own; None sets none.
 
     Attributes
     ----------
@@ -68,7 +68,7 @@ class Switch(Ensemble, Explaining):
     Raises
     ------
     ValueError, TypeError
-        In `fit`, where an option or a value of X is not what it must be. In `save`, where a condition is a function.
+        In `fit`, if an option or a value of X is invalid. In `save`, if a condition is a function.
 
     References
     ----------
@@ -126,7 +126,7 @@ class Switch(Ensemble, Explaining):
     # -- who answers
 
     def _choose_members(self, audience: Audience, users: Codes | None) -> NDArray[np.int64]:
-        """The numbers of the members that answer each; `users` are the codes of whose histories these are."""
+        """Returns the number of the member that answers each user; `users` has their codes, or -1 for unknown ones."""
         users = np.full(len(audience), -1, np.int32) if users is None else users
         numbers = np.full(len(audience), len(self.conditions))
         for number in reversed(range(len(self.conditions))):

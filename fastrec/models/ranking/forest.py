@@ -209,7 +209,7 @@ def leaf_of(value: float) -> Tree:
 
 
 def find_splits(trees: Trees) -> Splits | None:
-    """The trees as splits, which are summed several times as fast; None where one has more than 64 leaves."""
+    """Returns the trees as splits, which are summed several times as fast; None if one has more than 64 leaves."""
     nodes = np.arange(len(trees.lefts))
     is_leaf = trees.lefts == nodes
     below = is_leaf.astype(np.int64)  # leaves

@@ -158,7 +158,7 @@ def _read_question(
 
 
 def _find_reasons(model: Recommender) -> Callable[[Snapshot, Any, Id], list[m.Reason]] | None:
-    """The kind of reasons that a model can give; None where it has none."""
+    """Returns the kind of reasons that a model can give; None if it gives none."""
     if "explain" in model.capabilities:
         return _reasons
     return _feature_reasons if hasattr(model, "explain_features") else None

@@ -376,7 +376,7 @@ def rectify(x: Floats, n: int, dropout: np.float32, seed: np.uint32) -> None:
 
 @kernel(fastmath=FAST)
 def unrectify(errors: Floats, after: Floats, n: int, dropout: np.float32) -> None:
-    """Turns derivatives into those by the inputs of `rectify`, in place: they are zero where its outputs are zero."""
+    """Turns derivatives into those by the inputs of `rectify`, in place: a zero output has the derivative zero."""
     scale = np.float32(1.0) / (np.float32(1.0) - dropout)
     for i in range(n):
         errors[i] = errors[i] * scale if after[i] > np.float32(0.0) else np.float32(0.0)

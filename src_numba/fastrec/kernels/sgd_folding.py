@@ -1,6 +1,6 @@
 """The factors of users from their histories, with fixed items: the same losses, minimised over the user's row alone.
 
-A row begins at its prior, or at zero where `priors`, flat, has one element; the penalty draws it there. It makes
+A row begins at its prior, or at zero if `priors`, flat, has one element; the penalty draws it there. It makes
 `passes` passes over its history, at a rate that falls to zero. Its random numbers depend only on the places of its own
 entries, so a row's result does not depend on other rows.
 """
