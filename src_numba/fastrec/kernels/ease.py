@@ -106,7 +106,7 @@ def solve_columns(
     system, scratch = np.empty((k + 1, k + 1), np.float32), np.empty((3, k), np.float32)
     places, members = np.full(len(gramian.diagonal), -1, np.int32), np.empty(k + 1, np.int32)
     for item in range(first, last):
-        # The system of the support and the item, and its solution: the weights without a penalty on the diagonal.
+        # The system of the support and the item, and the regression of the item on its support.
         size = count_chosen(supports[item])
         members[:size] = supports[item, :size]
         members[size] = item
