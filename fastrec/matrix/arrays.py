@@ -109,3 +109,36 @@ def aligned_zeros(rows: int, width: int, dtype: Any = np.float32) -> NDArray[Any
     start = -raw.ctypes.data % 64
     aligned: NDArray[Any] = raw[start : start + size].view(dtype).reshape(rows, width)
     return aligned
+
+
+def inverse_order(order: Codes) -> Codes:
+    """The place of each code in a permutation of all codes.
+
+    >>> inverse_order(np.array([2, 0, 1], np.int32))
+    array([1, 2, 0], dtype=int32)
+    """
+    places = np.empty_like(order)
+    places[order] = np.arange(len(order), dtype=order.dtype)
+    return places
+
+
+def reorder(matrix: Floats, order: Codes) -> None:
+    """Moves each number of a square matrix, in its own memory: that at (i, j) to (order[i], order[j]).
+
+    >>> matrix = np.array([[1, 2], [3, 4]], np.float32)
+    >>> reorder(matrix, np.array([1, 0], np.int32))
+    >>> matrix
+    array([[4., 3.],
+           [2., 1.]], dtype=float32)
+    """
+    columns, targets = inverse_order(order), order.tolist()
+    moved = np.zeros(len(order), bool)
+    # Rows go round in cycles: each takes the place of the next one, which is held until it has found its own.
+    for start in range(len(order)):
+        if moved[start]:
+            continue
+        place, held = start, matrix[start][columns]
+        while not moved[place]:
+            moved[place] = True
+            place = targets[place]
+            held, matrix[place] = matrix[place][columns], held

@@ -41,6 +41,17 @@ def assemble_csr(data: NDArray[Any], indices: NDArray[Any], indptr: NDArray[Any]
     return matrix
 
 
+def from_dense(matrix: NDArray[np.float32]) -> CodeMatrix:
+    """The numbers of a dense matrix that are not 0.
+
+    >>> from_dense(np.array([[0, 2], [0, 0]], np.float32)).toarray()
+    array([[0., 2.],
+           [0., 0.]], dtype=float32)
+    """
+    sparse = csr_array(matrix)
+    return assemble_csr(sparse.data, sparse.indices.astype(np.int32), sparse.indptr.astype(np.int64), matrix.shape)
+
+
 @cache
 def _constructed() -> dict[str, Any]:
     """The attributes of a matrix from SciPy's constructor, with sorted and unique entries."""

@@ -5,7 +5,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from fastrec.matrix.arrays import Floats
+from fastrec.matrix.arrays import Codes, Floats, inverse_order, reorder
 from fastrec.matrix.code_matrix import CodeMatrix
 from fastrec.matrix.sequences import Sequences, read_sequences
 from fastrec.models.base.audience import Audience
@@ -145,11 +145,14 @@ class LinearSequence(ItemWeights):
 
     def _fit(self, matrix: CodeMatrix) -> None:
         sequences = read_sequences(matrix, self._training_order())
+        # Items by rank, the most popular first, so that rows of the Gramian below its diagonal are short or sparse.
+        by_rank = np.argsort(-self.item_counts_, kind="stable").astype(np.int32)
+        ranked = sequences._replace(items=inverse_order(by_rank)[sequences.items])
         window = min(self.window, max(1, int(np.diff(sequences.starts).max(initial=0)) - 1))
         series = Series(self.memory, self.ahead, window, self.power, self.before)
         jobs = effective_jobs(self.n_jobs)
         dense = is_dense(self.method, matrix.shape[1])
-        self.weights_ = (self._fit_dense if dense else self._fit_sparse)(sequences, series, jobs)
+        self.weights_ = (self._fit_dense if dense else self._fit_sparse)(ranked, by_rank, series, jobs)
         if not is_finite(self.weights_ if dense else self.weights_.data):
             raise self._singular()
 
@@ -163,34 +166,30 @@ class LinearSequence(ItemWeights):
         shares: Floats = ((self.item_counts_ + 1.0) ** -self.target_exponent).astype(np.float32)
         return shares
 
-    def _fit_dense(self, sequences: Sequences, series: Series, jobs: int) -> Floats:
-        n = len(self.item_counts_)
-        future, past = sum_over_prefixes(sequences, n, series, jobs)
-        past[np.arange(n), np.arange(n)] += self._penalties().astype(np.float32)
+    def _fit_dense(self, ranked: Sequences, by_rank: Codes, series: Series, jobs: int) -> Floats:
+        n = len(by_rank)
+        future, past = sum_over_prefixes(ranked, n, series, jobs)
+        past[np.arange(n), np.arange(n)] += self._penalties()[by_rank].astype(np.float32)
         with epoch_progress(type(self).__name__, 3 * count_tiles(n), bool(self.verbose)) as advance:
             try:
                 weights = regress(past, future, jobs, lambda: advance("tiles"))
             except NotPositiveDefiniteError:
                 raise self._singular() from None
+        reorder(weights, by_rank)
         if self.target_exponent:
             weights *= self._shares()
         return weights
 
-    def _fit_sparse(self, sequences: Sequences, series: Series, jobs: int) -> CodeMatrix:
-        n = len(self.item_counts_)
-        # The most popular first, so that rows of the Gramian below its diagonal are short.
-        order = np.argsort(-self.item_counts_, kind="stable").astype(np.int32)
-        rank = np.empty(n, np.int32)
-        rank[order] = np.arange(n)
-        ranked = sequences._replace(items=rank[sequences.items])
+    def _fit_sparse(self, ranked: Sequences, by_rank: Codes, series: Series, jobs: int) -> CodeMatrix:
+        n = len(by_rank)
         future, lower = list_over_prefixes(ranked, n, series, jobs)
-        gramian = gramian_of(lower, self._penalties()[order], self.threshold)
+        gramian = gramian_of(lower, self._penalties()[by_rank], self.threshold)
         if not (gramian.diagonal > 0).all():
             raise self._singular()
         supports, weights = regress_on_supports(gramian, future, min(self.neighbors, n - 1), jobs)
         if self.target_exponent:
-            weights *= self._shares()[order, None]
-        return join_weights(supports, weights, None, order, jobs)
+            weights *= self._shares()[by_rank, None]
+        return join_weights(supports, weights, None, by_rank, jobs)
 
     def _singular(self) -> FloatingPointError:
         return FloatingPointError(

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastrec.kernels.supports import Gramian, choose_supports, solve_supports
-from fastrec.matrix.arrays import Codes, Floats, readonly, starts_of
+from fastrec.matrix.arrays import Codes, Floats, inverse_order, readonly, starts_of
 from fastrec.matrix.cells import row_numbers
 from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr, keep_entries
 from fastrec.matrix.rows import transpose
@@ -84,8 +84,7 @@ def join_weights(supports: Codes, weights: Floats, own: Floats | None, order: Co
     if own is not None:
         filled = np.column_stack([filled, own != 0])
         codes, values = np.column_stack([codes, order]), np.column_stack([weights, own])
-    rank = np.empty(n, np.int64)
-    rank[order] = np.arange(n)
+    rank = inverse_order(order)
     filled, codes, values = filled[rank], codes[rank], values[rank]
     indptr = starts_of(filled.sum(axis=1))
     return transpose(assemble_csr(values[filled], codes[filled], indptr, (n, n)), n_jobs)

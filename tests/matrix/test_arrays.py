@@ -5,7 +5,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastrec.matrix.arrays import SMALLEST, aligned_zeros, check_codes, keep_nonzero, readonly, starts_of, to_float32
+from fastrec.matrix.arrays import (
+    SMALLEST,
+    aligned_zeros,
+    check_codes,
+    inverse_order,
+    keep_nonzero,
+    readonly,
+    reorder,
+    starts_of,
+    to_float32,
+)
 
 
 @pytest.mark.parametrize("codes", [[0, 4], range(5), np.array([4], np.uint64), np.array([1], np.int8), []])
@@ -79,3 +89,14 @@ def test_aligned_zeros_begin_at_a_cache_line(shape, dtype):
     assert not zeros.any()
     assert zeros.flags.writeable
     assert aligned_zeros(0, shape[1], dtype).shape == (0, shape[1])
+
+
+@given(st.integers(0, 9).flatmap(lambda n: st.permutations(range(n))))
+def test_a_square_matrix_is_reordered_in_its_own_memory(order):
+    order = np.array(order, np.int32)
+    n = len(order)
+    before = np.arange(n * n, dtype=np.float32).reshape(n, n)
+    matrix = before.copy()
+    reorder(matrix, order)
+    assert np.array_equal(matrix[np.ix_(order, order)], before)
+    assert np.array_equal(order[inverse_order(order)], np.arange(n))
