@@ -682,14 +682,17 @@ def _note(path: Path, results: dict[str, Any], name: str, record: dict[str, Any]
 INTRODUCTION = """\
 # How good the models are
 
-Written by `bench/accuracy.py`. Settings were found by `fastrec.search` (Optuna's sampler) on a hidden part of the
-training data (a random tenth, where nothing else is said); the test part was looked at once, at the end. Intervals are
-95 % over users. All items that a user has not had in training are ranked, none are sampled, where nothing else is said.
-Models of other libraries (in italics) were searched and tested by the same code, with as many draws. On Gowalla,
-settings found earlier by longer searches (`GOWALLA` in the script) stood beside those drawn; the better one on the
-hidden part was taken. Blend has the five models that were best on the hidden part, and the weights that are best there
-(NDCG@20); members with next to no weight are left out. The column *defaults* is the first measure with no option set at
-all; the cost is the processor time of one fit with the settings found, on all cores together.
+This page has the accuracy of all models on seven tasks. `bench/accuracy.py` wrote it.
+
+- **Settings** were found by `fastrec.search` (Optuna's sampler) on a hidden part of the training data, a random tenth if nothing else is said. The test
+  part was used once, at the end. *draws* is the number of settings that were tried.
+- **Measures** rank all items that a user has not had in training. None are sampled, if nothing else is said. Intervals are 95 % over users.
+- **Other libraries** stand in italics. They were searched and tested by the same code, with as many draws.
+- **Gowalla** has settings from earlier, longer searches, too (`GOWALLA` in the script). The setting that was better on the hidden part was taken.
+- **Blend** joins the five models that were best on the hidden part, with the weights that are best there (NDCG@20). Members with next to no weight are
+  left out.
+- **Columns.** *defaults* is the first measure with no option set at all. *fit* is the processor time of one fit with the settings found, on all cores
+  together.
 """
 
 
