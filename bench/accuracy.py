@@ -684,15 +684,17 @@ INTRODUCTION = """\
 
 This page has the accuracy of all models on seven tasks. `bench/accuracy.py` wrote it.
 
-- **Settings** were found by `fastrec.search` (Optuna's sampler) on a hidden part of the training data, a random tenth if nothing else is said. The test
-  part was used once, at the end. *draws* is the number of settings that were tried.
-- **Measures** rank all items that a user has not had in training. None are sampled, if nothing else is said. Intervals are 95 % over users.
+- **Settings** were found by `fastrec.search` (Optuna's sampler) on a hidden part of the training data, a random tenth
+  if nothing else is said. The test part was used once, at the end. *draws* is the number of settings that were tried.
+- **Measures** rank all items that a user has not had in training. None are sampled, if nothing else is said.
+  Intervals are 95 % over users.
 - **Other libraries** stand in italics. They were searched and tested by the same code, with as many draws.
-- **Gowalla** has settings from earlier, longer searches, too (`GOWALLA` in the script). The setting that was better on the hidden part was taken.
-- **Blend** joins the five models that were best on the hidden part, with the weights that are best there (NDCG@20). Members with next to no weight are
-  left out.
-- **Columns.** *defaults* is the first measure with no option set at all. *fit* is the processor time of one fit with the settings found, on all cores
-  together.
+- **Gowalla** has settings from earlier, longer searches, too (`GOWALLA` in the script). The setting that was better
+  on the hidden part was taken.
+- **Blend** joins the five models that were best on the hidden part, with the weights that are best there (NDCG@20).
+  Members with next to no weight are left out.
+- **Columns.** *defaults* is the first measure with no option set at all. *fit* is the processor time of one fit with
+  the settings found, on all cores together.
 """
 
 
