@@ -70,9 +70,12 @@ class Database:
         """Closes all connections."""
         with self._lock:
             connections, self._connections = self._connections, []
-            self._ended, self._index = True, None
+            index, self._index = self._index, None
+            self._ended = True
         for connection in connections:
             connection.close()
+        if index is not None:
+            index.close()
 
     def connection(self) -> sqlite3.Connection:
         """The thread's own connection."""

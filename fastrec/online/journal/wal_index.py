@@ -46,8 +46,19 @@ class WalIndex:
         """The head as it is now; None where it cannot be told, as on Windows."""
         if self._mapping is None:
             return None
-        head = self._mapping.head[:SIZE]
+        try:
+            head = self._mapping.head[:SIZE]
+        except ValueError:  # another thread has just closed it
+            return None
         return head if head[:4] == VERSION and head[IN_USE] else None
+
+    def close(self) -> None:
+        """Closes the mapping if SQLite has removed the file, as it does after the last connection.
+
+        A removed file that is mapped keeps its file system from being unmounted.
+        """
+        with _lock:
+            _close_removed()
 
 
 def _map(path: Path) -> Mapping | None:
