@@ -3,12 +3,12 @@
 import os
 import sqlite3
 from collections.abc import Iterable, Sequence
-from concurrent.futures import Future
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from fastrec.data.durations import UNITS_PER_SECOND
 from fastrec.online.journal.appending import EventWriter
+from fastrec.online.journal.base_journal import BaseJournal
 from fastrec.online.journal.checking import EntryChecks
 from fastrec.online.journal.checksums import sum_row
 from fastrec.online.journal.damage import Damage
@@ -16,13 +16,8 @@ from fastrec.online.journal.database import Database
 from fastrec.online.journal.erasing import Eraser
 from fastrec.online.journal.errors import JournalError
 from fastrec.online.journal.events import (
-    Checkpoint,
-    Entry,
-    Event,
     Id,
     ItemUpdate,
-    Receipt,
-    check_batch,
     check_id,
     clock_time,
 )
@@ -31,7 +26,7 @@ from fastrec.online.journal.group_commit import LARGEST_QUEUE, GroupCommit
 from fastrec.online.journal.item_table import ItemTable
 from fastrec.online.journal.items import check_updates
 from fastrec.online.journal.keys import Keys
-from fastrec.online.journal.reading import ENTRIES_AT_ONCE, EntryReader
+from fastrec.online.journal.reading import EntryReader
 from fastrec.online.journal.reserve import Reserve
 from fastrec.online.journal.room import DiskRoom
 from fastrec.online.journal.trimming import drop_events, record_checkpoint
@@ -41,7 +36,7 @@ from fastrec.validation import check_choice, check_integer
 _LAST = "SELECT value, crc FROM meta WHERE name = 'last'"
 
 
-class Journal:
+class Journal(BaseJournal):
     """Events in one SQLite file (write-ahead log, synchronous=FULL), appended by any number of threads and processes.
 
     Events are on disk when `append` returns: a kill or a power cut at any moment loses none of them.
@@ -122,42 +117,6 @@ class Journal:
         return time_unit
 
     # -- writing
-
-    def append(self, batch: Iterable[Event | tuple[Any, ...]]) -> int:
-        """Appends events; returns once they are on disk.
-
-        Parameters
-        ----------
-        batch
-            Events, or tuples (user, item[, value[, time[, id]]]).
-
-        Returns
-        -------
-        int
-            The seq up to which the journal holds them all.
-
-        Raises
-        ------
-        ValueError, TypeError
-            If an event is invalid; the message names its place and field, and nothing of the batch is kept.
-        JournalFullError
-            If too many events are waiting.
-        JournalError
-            If the events cannot be written; nothing of the batch is kept.
-        """
-        return self.submit(batch).result().seq
-
-    def submit(self, batch: Iterable[Event | tuple[Any, ...]]) -> "Future[Receipt]":
-        """Appends like `append`, without waiting: the future's result comes after the commit.
-
-        Cancelling the future before its commit begins withdraws its events; later it cannot be cancelled.
-        """
-        return self._commits.submit(check_batch(batch, self._time_unit))
-
-    @property
-    def waiting(self) -> int:
-        """The number of events that wait for a commit."""
-        return self._commits.waiting
 
     def update_items(self, updates: Iterable[ItemUpdate]) -> int:
         """Records the state of items from here on: their facts, and whether they are hidden or removed.
@@ -270,13 +229,8 @@ class Journal:
         self._last = mark, int(value)
         return int(value)
 
-    def trimmed_seq(self) -> int:
-        """The seq up to which entries have been dropped; 0 if none have."""
-        return int(self._database.read_record("trimmed"))
-
-    def published_seq(self) -> int:
-        """The seq up to which a published model has taken in the events."""
-        return int(self._database.read_record("published"))
+    def _read_record(self, name: str) -> Any:
+        return self._database.read_record(name)
 
     def deleted_seq(self) -> int:
         """The seq of the last deletion that has not been trimmed; 0 if there is none."""
@@ -285,63 +239,11 @@ class Journal:
 
     def unchecked_seq(self) -> int:
         """The seq up to which entries have no checksum: an older fastrec wrote them."""
-        return int(self._database.read_record("unchecked"))
-
-    def lineage(self) -> str | None:
-        """The lineage that `record_lineage` has recorded; None before."""
-        text = self._database.read_record("lineage")
-        return None if text is None else str(text)
-
-    @property
-    def id(self) -> str:
-        """The name of this journal among all others."""
-        return self._keys.name
-
-    def read(self, after: int, n: int = ENTRIES_AT_ONCE, *, upto: int | None = None) -> list[Entry]:
-        """The first `n` entries after `after`, in order: events, deletions of users, and updates of items.
-
-        Checksums and places are checked: each entry is the one that was written, and none is missing except those of
-        deleted users.
-
-        Parameters
-        ----------
-        after
-            A seq; 0 is the beginning.
-        n
-            The maximum number of entries.
-        upto
-            The last seq to read; None is no limit.
-
-        Raises
-        ------
-        JournalTrimmedError
-            If entries after `after` have been dropped.
-        JournalDamagedError
-            If an entry is damaged or missing; with `skip_damaged` it is left out.
-        """
-        check_integer("after", after, minimum=0)
-        check_integer("n", n, minimum=1)
-        return self._reader.read(after, n, upto)
-
-    def kept(self, first: int, upto: int) -> list[Event]:
-        """Yields the events from one place up to another that are there, among them those that `trim` has kept."""
-        return self._reader.kept(first, upto)
+        return int(self._read_record("unchecked"))
 
     def items(self, upto: int | None = None) -> list[ItemUpdate]:
         """The last update of each item, in order; `upto` leaves out those after a place that is not trimmed."""
         return self._items.latest(upto)
-
-    def history(self, user: Id) -> list[Event]:
-        """Returns the events of one user in the journal, in order; the whole journal is read and checked for it."""
-        return self._reader.history(check_id("user", user))
-
-    def checkpoints(self, after: int = 0) -> list[Checkpoint]:
-        """The recorded checkpoints after a seq, in order."""
-        return self._reader.checkpoints(after)
-
-    def mark(self, user: Id) -> bytes:
-        """Returns the mark of a user in a `Deletion`: a keyed hash of the id and its type."""
-        return self._keys.hash_user(user)
 
     @property
     def is_remote(self) -> bool:
@@ -352,11 +254,6 @@ class Journal:
     def address(self) -> str:
         """The path of the file."""
         return str(self.path)
-
-    @property
-    def time_unit(self) -> str:
-        """The unit of the events' times."""
-        return self._time_unit
 
     def now(self) -> int:
         """The time of the system's clock, in the journal's unit."""
@@ -377,9 +274,3 @@ class Journal:
         self._commits.close()
         self.leader.release()
         self._database.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.close()

@@ -2,13 +2,13 @@
 
 import secrets
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Future
-from typing import Any, Self, TypeVar
+from typing import Any, TypeVar
 
 from fastrec.data.durations import UNITS_PER_SECOND
+from fastrec.online.journal.base_journal import BaseJournal
 from fastrec.online.journal.checking import EntryChecks
 from fastrec.online.journal.errors import JournalError
-from fastrec.online.journal.events import Checkpoint, Entry, Event, Id, ItemUpdate, Receipt, check_batch, check_id
+from fastrec.online.journal.events import Event, Id, ItemUpdate, Receipt, check_id
 from fastrec.online.journal.group_commit import LARGEST_QUEUE, GroupCommit
 from fastrec.online.journal.items import check_updates
 from fastrec.online.journal.keys import Keys
@@ -22,7 +22,6 @@ from fastrec.online.journal.postgresql.listening import Listener
 from fastrec.online.journal.postgresql.reading import EntryReader
 from fastrec.online.journal.postgresql.statements import FORMAT, Session
 from fastrec.online.journal.postgresql.trimming import drop_events, record_checkpoint
-from fastrec.online.journal.reading import ENTRIES_AT_ONCE
 from fastrec.validation import check_choice, check_integer
 
 Result = TypeVar("Result")
@@ -32,7 +31,7 @@ _NEW = dict.fromkeys(
 )
 
 
-class PostgreSQLJournal:
+class PostgreSQLJournal(BaseJournal):
     """Events in a PostgreSQL database, appended by any number of threads, processes and machines.
 
     Events are committed when `append` returns, as durably as the server is set up; an event with an id counts once,
@@ -105,26 +104,10 @@ class PostgreSQLJournal:
 
     # -- writing
 
-    def append(self, batch: Iterable[Event | tuple[Any, ...]]) -> int:
-        """Appends events; returns, once they are committed, the seq up to which the journal holds them all."""
-        return self.submit(batch).result().seq
-
-    def submit(self, batch: Iterable[Event | tuple[Any, ...]]) -> "Future[Receipt]":
-        """Appends like `append`, without waiting: the future's result comes after the commit.
-
-        Cancelling the future before its commit begins withdraws its events; later it cannot be cancelled.
-        """
-        return self._commits.submit(check_batch(batch, self._time_unit))
-
     def _write(self, batches: list[list[Event]]) -> list[Receipt]:
         receipts = self._writer.write(batches)
         self._listener.advance(max((receipt.seq for receipt in receipts), default=0))
         return receipts
-
-    @property
-    def waiting(self) -> int:
-        """The number of events that wait for a commit."""
-        return self._commits.waiting
 
     def update_items(self, updates: Iterable[ItemUpdate]) -> int:
         """Records the state of items from here on, all or nothing; returns the seq of the last update."""
@@ -181,30 +164,12 @@ class PostgreSQLJournal:
         """The seq of the newest entry known here: this process's own at once, others' after their notification."""
         return self._listener.last()
 
-    def trimmed_seq(self) -> int:
-        """The seq up to which entries have been dropped; 0 if none have."""
-        return self._number("trimmed")
-
-    def published_seq(self) -> int:
-        """The seq up to which a published model has taken in the events."""
-        return self._number("published")
+    def _read_record(self, name: str) -> Any:
+        return self._database.read(lambda session: self._database.record(session, name))
 
     def deleted_seq(self) -> int:
         """The seq of the last deletion that has not been trimmed; 0 if there is none."""
         return self._database.read(statements.last_deletion)
-
-    def lineage(self) -> str | None:
-        """The lineage that `record_lineage` has recorded; None before."""
-        text = self._database.read(lambda session: self._database.record(session, "lineage"))
-        return None if text is None else str(text)
-
-    def _number(self, name: str) -> int:
-        return self._database.read(lambda session: self._database.number(session, name))
-
-    @property
-    def id(self) -> str:
-        """The name of this journal among all others."""
-        return self._keys.name
 
     @property
     def is_remote(self) -> bool:
@@ -216,36 +181,9 @@ class PostgreSQLJournal:
         """The address, without a password."""
         return self._database.place
 
-    @property
-    def time_unit(self) -> str:
-        """The unit of the events' times."""
-        return self._time_unit
-
-    def read(self, after: int, n: int = ENTRIES_AT_ONCE, *, upto: int | None = None) -> list[Entry]:
-        """Returns the first `n` entries after `after`, in order, checked as in `Journal`."""
-        check_integer("after", after, minimum=0)
-        check_integer("n", n, minimum=1)
-        return self._reader.read(after, n, upto)
-
-    def kept(self, first: int, upto: int) -> list[Event]:
-        """Yields the events from one place up to another that are there, among them those that `trim` has kept."""
-        return self._reader.kept(first, upto)
-
     def items(self, upto: int | None = None) -> list[ItemUpdate]:
         """The last update of each item, in order; `upto` leaves out those after a place that is not trimmed."""
         return read_latest(self._database, self._checks, upto)
-
-    def history(self, user: Id) -> list[Event]:
-        """Returns the events of one user in the journal, in order; the whole journal is read and checked for it."""
-        return self._reader.history(check_id("user", user))
-
-    def checkpoints(self, after: int = 0) -> list[Checkpoint]:
-        """The recorded checkpoints after a seq, in order."""
-        return self._reader.checkpoints(after)
-
-    def mark(self, user: Id) -> bytes:
-        """Returns the mark of a user in a `Deletion`: a keyed hash of the id and its type."""
-        return self._keys.hash_user(user)
 
     def __repr__(self) -> str:
         return f"PostgreSQLJournal({self.address!r})"
@@ -259,9 +197,3 @@ class PostgreSQLJournal:
         self.leader.release()
         self._writer.close()
         self._database.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.close()
