@@ -126,9 +126,11 @@ def ids_options(
     pseudonym_key_file: KeyFile = None,
 ) -> dict[str, Any]:
     """Returns the group of options that say how new ids are admitted, and by what key users have pseudonyms."""
-    from fastrec.data.pseudonyms import read_key
+    key = None
+    if pseudonym_key_file is not None:
+        from fastrec.data.pseudonyms import read_key  # with all of fastrec.data, for which a start would wait
 
-    key = None if pseudonym_key_file is None else read_key(pseudonym_key_file)
+        key = read_key(pseudonym_key_file)
     return {"pseudonym_key": key, "new_users": new_users.value, "new_items": new_items.value, "support": support}
 
 

@@ -8,8 +8,7 @@ import msgspec
 from starlette.requests import ClientDisconnect, Request
 
 from fastrec.serving.line import Line
-from fastrec.serving.parsing import refuse_field
-from fastrec.serving.refusal import Refusal
+from fastrec.serving.refusal import Refusal, refuse_field
 from fastrec.serving.scenarios import Scenarios, complete
 from fastrec.serving.whole_request import WHOLE_BODY
 

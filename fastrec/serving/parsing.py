@@ -155,16 +155,6 @@ def parse_seq(request: Request) -> int:
     return 0
 
 
-def refuse_field(message: str) -> Refusal:
-    """Turns a sentence of msgspec, "Expected `int`, got `str` - at `$.k`", into a refusal of that field."""
-    said, _, place = message.partition(" - at `")
-    field = place.rstrip("`").removeprefix("$").removeprefix(".").removeprefix("[...]") or "body"
-    missing = re.search(r"(?:missing required|contains unknown) field `([^`]*)`", said)
-    if missing and missing[1]:  # a field may have an empty name
-        field = missing[1] if field == "body" else f"{field}.{missing[1]}"
-    return Refusal(422, said, field)
-
-
 def refuse_argument(error: Exception) -> Refusal:
     """Turns a sentence that begins with the name of a field into a refusal of that field."""
     field, _, _ = str(error).partition(" ")

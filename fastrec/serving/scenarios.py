@@ -10,8 +10,7 @@ from typing import Any, TypeAlias, TypeVar
 import msgspec
 
 from fastrec.serving import messages as m
-from fastrec.serving.parsing import refuse_field
-from fastrec.serving.refusal import Refusal
+from fastrec.serving.refusal import Refusal, refuse_field
 
 Scenarios: TypeAlias = Mapping[str, Mapping[str, Any]]
 Body = TypeVar("Body")

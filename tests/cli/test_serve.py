@@ -1,5 +1,8 @@
 """`fastrec serve`: its options become settings."""
 
+import subprocess
+import sys
+
 import pytest
 
 from fastrec import cli
@@ -56,3 +59,20 @@ def test_a_file_must_be_there_a_store_is_looked_for_later(started, tmp_path, mon
     monkeypatch.chdir(tmp_path)
     assert cli.main(["serve", source]) == code
     assert len(started) == 1 - code // 2
+
+
+IMPORTS = """
+import sys
+from fastrec.cli.program import main
+from fastrec.serving import run
+run.run_server = lambda settings, **options: print(sorted({"numba", "pandas", "sklearn"} & set(sys.modules)))
+main(["serve", *sys.argv[1:]])
+"""
+
+
+def test_the_command_leaves_slow_imports_to_the_worker_which_needs_only_a_part_of_them(tmp_path):
+    (tmp_path / "model.fastrec").write_bytes(b"")
+    (tmp_path / "shop.toml").write_text("[home]\nk = 3\n")
+    arguments = [tmp_path / "model.fastrec", "--scenarios", tmp_path / "shop.toml", "--journal", tmp_path / "events.db"]
+    done = subprocess.run([sys.executable, "-c", IMPORTS, *arguments], capture_output=True, text=True, timeout=120)
+    assert done.stdout == "[]\n", done.stderr

@@ -108,6 +108,7 @@ async function refresh() {
   const got = await attempt(() => ask("/recommend", question(false)));
   if (turn !== state.turn) return;
   $("list").setAttribute("aria-busy", "false");
+  $("list-empty").hidden ||= got === null; // a refused question has no answer that could be empty
   if (got === null) return;
   say(null);
   drawPace(got);
