@@ -1,6 +1,6 @@
 """Measures the speed of `fastrec serve`: requests a second and latencies, from outside, by wrk or else by asyncio.
 
-    python bench/serving.py [--seconds 5] [--connections 16] [--workers 1]
+    python bench/serving.py [--seconds 5] [--repeats 3] [--connections 16] [--workers 1]
     python bench/serving.py --minutes 10      # memory under load instead, with one worker and with two
 
 The client runs beside the server on the same cores, over kept-alive sockets: wrk (https://github.com/wg/wrk, a package
@@ -441,13 +441,11 @@ def records_of(results):
 
 
 def main():
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--seconds", type=float, default=5)
-    options.add_argument("--repeats", type=int, default=3)
-    options.add_argument("--connections", type=int, default=16)
-    options.add_argument("--workers", type=int, default=1)
-    options.add_argument("--minutes", type=int, default=0, help="watch the memory under load for so long instead")
-    given = options.parse_args()
+    given = parse_numbers(__doc__, seconds=5.0, repeats=3, connections=16, workers=1, minutes=0)
+    if not (WRK or given.minutes):
+        print(
+            "wrk is not installed (Debian's package wrk): the client is one of asyncio, which takes more of the machine"
+        )
     with tempfile.TemporaryDirectory() as name:
         if given.minutes:
             write("serving-memory", memory(Path(name), given))
@@ -507,6 +505,14 @@ def memory(folder, given):
     )
     records = [record for run in runs for record in run["records"]]
     return {"title": title, "records": records, "results": {"runs": runs, "users": users}}
+
+
+def parse_numbers(doc, **defaults):
+    """Parses options that are numbers, each of the type of its default; `doc` is the help."""
+    options = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name, default in defaults.items():
+        options.add_argument(f"--{name}", type=type(default), default=default, metavar=f"{default:g}")
+    return options.parse_args()
 
 
 def write(name, content):

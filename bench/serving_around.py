@@ -5,7 +5,6 @@
 Prints the processor time of a question of one user, and what each of the two adds to it.
 """
 
-import argparse
 import asyncio
 import contextlib
 import json
@@ -16,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import uvicorn
-from serving import N_USERS, make_model
+from serving import N_USERS, make_model, parse_numbers
 from uvicorn.server import ServerState
 
 from fastrec.serving.app import create_app
@@ -103,9 +102,7 @@ async def measure(folder, turns):
 
 
 def main():
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--turns", type=int, default=10)
-    given = options.parse_args()
+    given = parse_numbers(__doc__, turns=10)
     with tempfile.TemporaryDirectory() as name:
         took = asyncio.run(measure(Path(name), given.turns))
     for name, times in took.items():

@@ -8,7 +8,6 @@ have each event once. Only 127.0.0.1 is loaded. Figures go to bench/results/soak
 makes a table of docs/reference/serving.md.
 """
 
-import argparse
 import contextlib
 import http.client
 import os
@@ -22,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 from faults import Server, data, model_file
-from serving import sizes_of, write
+from serving import parse_numbers, sizes_of, write
 
 from fastrec.online import Updater, Versions, open_log
 
@@ -144,12 +143,7 @@ def is_worker(pid):
 
 
 def main():
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--minutes", type=float, default=30)
-    options.add_argument("--workers", type=int, default=2)
-    options.add_argument("--clients", type=int, default=4)
-    options.add_argument("--seed", type=int, default=0)
-    given = options.parse_args()
+    given = parse_numbers(__doc__, minutes=30.0, workers=2, clients=4, seed=0)
     with tempfile.TemporaryDirectory() as name:
         load, kills, memory, wrong, tracebacks = soak(Path(name), given)
     rows = [("killed", ", ".join(f"{what} {n} times" for what, n in sorted(kills.items())))]
