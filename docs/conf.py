@@ -24,6 +24,7 @@ extensions = [
     "sphinx_copybutton",
     "sphinx_design",
 ]
+smartquotes_action = "qe"  # quotes and ellipses; dashes would spoil options such as --budget
 exclude_patterns = ["_build", "package.md"]  # the second is the page of the package index
 templates_path = ["_templates"]
 
