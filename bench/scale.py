@@ -6,6 +6,10 @@ Each node has one shard. The entries of a shard fall on random rows, which is th
 popular rows again and again. Seconds are those of the bytes into the busiest place. `--pipe` is the speed of a core
 through the engine's pipe to Python, and `--flops` its speed in our kernels. Steps that overlap are all counted.
 docs/how-to/spark.md says how the bytes were checked.
+
+"grid" is on paper alone: no exchange does it. Users are solved as by "wanted". For the items, the nodes stand in a
+square of g × g: a node has the entries of a g-th of the items with a g-th of the users. It needs the vectors of these
+users, and the nodes of a row add up their parts of each product of the solver (`grid_network`).
 """
 
 import argparse
@@ -58,6 +62,19 @@ def moved(scale: Scale, exchange: str) -> Moved:
     return Moved(rows * 2 * width, rows * 2 * width + blocks + 2 * own)
 
 
+def grid_network(scale: Scale) -> float:
+    """Returns the bytes into a node of a square of nodes in an epoch.
+
+    A row of g nodes holds a g-th of the items. For each of the steps + 1 products, a node gets the parts of its own
+    share from the g - 1 others, and for each step the others' shares of the direction. The numbers are float32.
+    """
+    width, g = width_of(scale.factors), scale.nodes**0.5
+    users_half = named_rows(scale.items, scale.entries, scale.nodes) * 2 * width
+    vectors = named_rows(scale.users / g, scale.entries / g, scale.nodes / g) * 2 * width
+    share = scale.items / g * (g - 1) / g * 4 * width
+    return users_half + vectors + (2 * scale.steps + 1) * share
+
+
 def solving_seconds(scale: Scale) -> float:
     """Returns the seconds of a node: two products of a row and a vector for each entry, pass and side."""
     passes = scale.steps + 1
@@ -75,6 +92,9 @@ def table(scale: Scale) -> list[str]:
             f"{exchange:8} {bytes_.network / 1e9:15.2f} {network:11.1f} {bytes_.pipe / 1e9:26.2f} {pipe:8.1f}"
             f" {solving_seconds(scale):11.1f}"
         )
+    network = grid_network(scale)
+    seconds = network * 8 / (scale.gigabits * 1e9)
+    lines.append(f"grid     {network / 1e9:15.2f} {seconds:11.1f}   (on paper: no exchange does it)")
     return lines
 
 

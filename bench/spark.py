@@ -1,8 +1,11 @@
-"""Runs SparkImplicitALS beside MLlib's ALS in one session: CPU seconds of the whole process tree, and its memory.
+"""SparkImplicitALS beside MLlib's ALS in one session: CPU seconds of the whole process tree, and its memory.
 
 `python bench/spark.py gowalla --data FOLDER [--engine local[2]|sail] [--exchanges files all wanted] [--peer]`, in the
-environment of `make test-spark`. Prints a line of JSON for each part. Penalties differ: MLlib's grows with the number
-of a row's entries, ours with the sum of its weights. The cost of an iteration does not depend on them.
+environment of `make test-spark`. Prints a line of JSON for each part. The first fit warms the engine up, and is not
+counted. With `--losses`, a line has the value of MLlib's objective, too: after each epoch of ours, and at MLlib's end.
+
+Penalties differ: MLlib's grows with the number of a row's entries, ours with the sum of the weights of all its cells.
+They are of one size on average (`matched_penalty`). What an iteration costs does not hang on them.
 """
 
 import argparse
@@ -10,6 +13,7 @@ import json
 import os
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -21,10 +25,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from data import Folder
 
+from fastrec import ImplicitALS
 from fastrec.distributed import SparkImplicitALS
 
 Record = dict[str, Any]
-ITERATIONS = 4
+ALPHA, PENALTY = 20.0, 0.01  # MLlib's alpha and regParam
 servers: list[Any] = []  # a server ends with its object
 met: dict[tuple[int, float], float] = {}  # the CPU seconds of each process when it was last seen
 
@@ -50,6 +55,24 @@ def memory_gb() -> float:
         except psutil.Error:
             continue
     return total / 1e9
+
+
+class Peak:
+    """The largest memory within a block, looked at five times a second."""
+
+    def __enter__(self) -> "Peak":
+        self.gb, self._over = 0.0, threading.Event()
+        self._thread = threading.Thread(target=self._watch)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._over.wait(0.2):
+            self.gb = max(self.gb, memory_gb())
 
 
 def open_session(engine: str, heap: str) -> Any:
@@ -82,63 +105,113 @@ def measured(work: Callable[[], Any]) -> tuple[Any, Record]:
     return result, spent
 
 
-def run_ours(frame: Any, exchange: str, factors: int, folder: Path) -> Record:
-    """Fits our model and makes the lists of all users."""
-    marks: list[tuple[float, float]] = []
+def matched_penalty(matrix: Any) -> float:
+    """Our regularization whose penalties are on average MLlib's: of n entries a row, PENALTY · n."""
+    share = matrix.nnz / (matrix.shape[0] * matrix.shape[1])
+    return float(PENALTY * share / (1 + ALPHA * share))
 
-    def mark(*_: Any) -> None:
-        marks.append((cpu_seconds(), memory_gb()))
 
-    options = dict(alpha=20.0, regularization=0.01, random_state=0, iterations=ITERATIONS, shards=2)
-    model = SparkImplicitALS(factors, path=str(folder / exchange), exchange=exchange, callback=mark, **options)
-    cpu = cpu_seconds()
-    _, spent = measured(lambda: model.fit(frame, value="n", resume=False))
-    _, lists = measured(lambda: model.recommend_to(str(folder / "lists"), k=10).count())
-    epochs = np.diff([place for place, _ in marks])
+def mllib_loss(matrix: Any, users: Any, items: Any) -> float:
+    """MLlib's objective: all cells weigh 1 + alpha times their value, and a row's penalty is PENALTY for each entry."""
+    total = float(((users.T @ users).astype(float) * (items.T @ items)).sum())
+    for first in range(0, matrix.nnz, 1 << 20):
+        part = slice(first, first + (1 << 20))
+        scores = np.einsum("ij,ij->i", users[matrix.coords[0][part]], items[matrix.coords[1][part]]).astype(float)
+        total += float(((1 + ALPHA * matrix.data[part]) * (1 - scores) ** 2 - scores**2).sum())
+    for codes, factors in zip(matrix.coords, (users, items), strict=True):
+        total += PENALTY * float(
+            np.bincount(codes, minlength=len(factors)) @ np.square(factors).sum(axis=1, dtype=float)
+        )
+    return round(total, 1)
+
+
+def run_ours(frame: Any, exchange: str, matrix: Any, options: argparse.Namespace, folder: Path) -> Record:
+    """A fit of one epoch, each further epoch on its own by resuming it, and the lists of all users."""
+    marks: list[float] = []
+    mark = lambda *_: marks.append(cpu_seconds())
+    ours = dict(alpha=ALPHA, regularization=matched_penalty(matrix), random_state=0)
+
+    def fit(epochs: int, resume: bool = True) -> SparkImplicitALS:
+        where = dict(path=str(folder / exchange), exchange=exchange, shards=2, callback=mark)
+        model = SparkImplicitALS(options.factors, iterations=epochs, **ours, **where)
+        return model.fit(frame, value="n", resume=resume)
+
+    losses: list[float] = []
+    with Peak() as peak:
+        fit(1)
+        model, first = measured(lambda: fit(1, resume=False))
+        epochs = []
+        for epoch in range(2, options.epochs + 1):
+            if options.losses:
+                losses.append(mllib_loss(matrix, *factors_of(model)))
+            model = fit(epoch)
+            epochs.append(round(marks[-1] - marks[-2], 2))
+        lists = [measured(lambda: model.recommend_to(str(folder / "lists"), k=10))[1] for _ in range(2)]
+    if options.losses:
+        losses.append(mllib_loss(matrix, *factors_of(model)))
+    alone = ImplicitALS(options.factors, iterations=options.epochs, **ours).fit(matrix.tocsr())
+    same = [np.array_equal(mine, its) for mine, its in zip(factors_of(model), factors_of(alone), strict=True)]
     return {
-        "who": f"fastrec {exchange}", "fit": spent, "before_second_epoch_cpu_s": round(marks[0][0] - cpu, 2),
-        "iteration_cpu_s": [round(float(seconds), 2) for seconds in epochs],
-        "recommend_10": lists, "memory_gb": round(max(memory for _, memory in marks), 2),
-        "loss": [round(float(loss), 1) for loss in model.loss_curve_],
+        "who": f"fastrec {exchange}", "prepared_and_first_iteration": first, "iteration_cpu_s": epochs,
+        "recommend_10": lists[-1], "memory_gb": round(peak.gb, 2), "same_bits": all(same), "mllib_loss": losses,
     }  # fmt: skip
 
 
-def run_mllib(frame: Any, factors: int, folder: Path) -> Record:
-    """Does the same with MLlib: an iteration is the difference of a long and a short fit."""
+def factors_of(model: Any) -> tuple[Any, Any]:
+    """The factors of users and items, which go together."""
+    whole = model.to_model() if isinstance(model, SparkImplicitALS) else model
+    return whole.user_factors_, whole.item_factors_
+
+
+def run_mllib(frame: Any, matrix: Any, options: argparse.Namespace, folder: Path) -> Record:
+    """The same of MLlib: an iteration is the difference of a long and a short fit."""
     from pyspark.ml.recommendation import ALS
 
     def fit(iterations: int) -> Any:
         als = ALS(
-            rank=factors, maxIter=iterations, regParam=0.01, alpha=20.0, implicitPrefs=True, userCol="user",
+            rank=options.factors, maxIter=iterations, regParam=PENALTY, alpha=ALPHA, implicitPrefs=True, userCol="user",
             itemCol="item", ratingCol="n", numUserBlocks=2, numItemBlocks=2, seed=0,
         )  # fmt: skip
         return als.fit(frame)
 
-    fit(1)  # so that the JVM has compiled what it runs
-    _, short = measured(lambda: fit(1))
-    model, spent = measured(lambda: fit(1 + ITERATIONS))
-    write = lambda: model.recommendForAllUsers(10).write.mode("overwrite").parquet(str(folder / "mllib"))
-    _, lists = measured(write)
-    each = round((spent["cpu_s"] - short["cpu_s"]) / ITERATIONS, 2)
+    with Peak() as peak:
+        fit(1)
+        _, short = measured(lambda: fit(1))
+        model, spent = measured(lambda: fit(options.epochs))
+        write = lambda: model.recommendForAllUsers(10).write.mode("overwrite").parquet(str(folder / "mllib"))
+        _, lists = measured(write)
+    each = (spent["cpu_s"] - short["cpu_s"]) / max(1, options.epochs - 1)
+    factors = [
+        read_mllib(part, n) for part, n in zip((model.userFactors, model.itemFactors), matrix.shape, strict=True)
+    ]
     return {
-        "who": "MLlib",
-        "fit": spent,
-        "iteration_cpu_s": each,
-        "recommend_10": lists,
-        "memory_gb": round(memory_gb(), 2),
-    }
+        "who": "MLlib", "prepared_and_first_iteration": short, "fit": spent, "iteration_cpu_s": round(each, 2),
+        "recommend_10": lists, "memory_gb": round(peak.gb, 2),
+        "mllib_loss": [mllib_loss(matrix, *factors)] if options.losses else [],
+    }  # fmt: skip
+
+
+def read_mllib(frame: Any, n: int) -> Any:
+    """The factors in a frame of id and features; rows without entries have none, and get zeros."""
+    table = frame.toArrow()
+    rows = table["features"].combine_chunks().flatten().to_numpy().reshape(table.num_rows, -1)
+    factors = np.zeros((n, rows.shape[1]), np.float32)
+    factors[table["id"].to_numpy()] = rows
+    return factors
 
 
 def main() -> None:
-    """Runs the parts that were asked for."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Run what was asked for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("name", help="gowalla, ml-100k, ml-1m or ml-1m-x16")
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--engine", default="local[2]")
     parser.add_argument("--heap", default="2g")
     parser.add_argument("--factors", type=int, default=64)
+    parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--exchanges", nargs="*", default=["files", "all", "wanted"])
     parser.add_argument("--peer", action="store_true")
+    parser.add_argument("--losses", action="store_true")
     options = parser.parse_args()
     matrix = Folder(options.data).matrix(options.name).tocoo()
     columns = {"user": matrix.coords[0].astype(np.int32), "item": matrix.coords[1].astype(np.int32)}
@@ -150,9 +223,9 @@ def main() -> None:
         print(json.dumps({**facts, "factors": options.factors, "session": begun}), flush=True)
         frame = spark.read.parquet(str(folder / "events.parquet"))
         for exchange in options.exchanges:
-            print(json.dumps(run_ours(frame, exchange, options.factors, folder)), flush=True)
+            print(json.dumps(run_ours(frame, exchange, matrix, options, folder)), flush=True)
         if options.peer:
-            print(json.dumps(run_mllib(frame, options.factors, folder)), flush=True)
+            print(json.dumps(run_mllib(frame, matrix, options, folder)), flush=True)
         spark.stop()
 
 
