@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import partial
 from numbers import Integral
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 import pyarrow as pa
@@ -14,7 +15,7 @@ from fastrec.distributed.blocks import SCHEMA, deal_pieces
 from fastrec.distributed.engine import Frame, Session, count_tasks, map_batches, read_frame
 from fastrec.distributed.events import Digest
 from fastrec.distributed.exchange import ITEMS, SIDES, USERS, Exchange, FileExchange, FrameExchange, Layout
-from fastrec.distributed.files import READ_ERRORS, read_rows
+from fastrec.distributed.files import READ_ERRORS, add_file, empty_folder, read_rows
 from fastrec.distributed.half_epoch import STATE, Weights
 from fastrec.distributed.journal import Journal, Line
 from fastrec.distributed.preparing import prepare_data, write_start
@@ -25,6 +26,7 @@ from fastrec.solvers.als import PIECES
 from fastrec.solvers.als_settings import DataSize, Settings
 from fastrec.solvers.epochs import seed_of
 
+TRIES = pa.schema([("pieces", pa.int32())])
 JOB = ("factors", "regularization", "alpha", "regularization_exponent", "solver", "cg_steps", "dtype")
 
 
@@ -129,23 +131,25 @@ def wants_less(layout: Layout, entries: int) -> bool:
 
 
 def _see_folder(spark: Session, layout: Layout) -> bool:
-    """Checks that the driver and every task of a job read all blocks of the items."""
-    folder, wanted = layout.blocks(ITEMS), len(layout.places[ITEMS])
-    if _count_pieces(folder) != wanted:
-        return False
-    shards = spark.range(0, layout.shards, 1, layout.shards)
-    counts = map_batches(shards, partial(_count_in_tasks, folder), pa.schema([("pieces", pa.int32())])).collect()
-    return {row["pieces"] for row in counts} == {wanted}
-
-
-def _count_pieces(folder: str) -> int:
-    """The number of pieces in a folder; -1 if it is not seen from here."""
+    """Checks that all tasks of a job read all blocks of the items, and that the driver reads what they write."""
+    probe, claim, wanted = f"{layout.folder}/probe", uuid4().hex, len(layout.places[ITEMS])
     try:
-        return sum(1 for _ in read_rows(folder, ("piece",)))
+        empty_folder(probe, claim)
+        shards = spark.range(0, layout.shards, 1, layout.shards)
+        tries = map_batches(shards, partial(_try_in_tasks, layout.blocks(ITEMS), probe, claim), TRIES).collect()
+        counts = [row["pieces"] for row in read_rows(probe, TRIES.names)]
     except READ_ERRORS:
-        return -1
+        return False
+    return counts == [wanted] * len(tries)
 
 
-def _count_in_tasks(folder: str, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+def _try_in_tasks(folder: str, probe: str, claim: str, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Writes the number of pieces that a task reads to the folder `probe`; -1 if it does not see them."""
     for batch in batches:
-        yield pa.RecordBatch.from_pydict({"pieces": pa.array([_count_pieces(folder)] * batch.num_rows, pa.int32())})
+        for shard in batch.column(0).to_pylist():
+            try:
+                tried = pa.table({"pieces": [sum(1 for _ in read_rows(folder, ("piece",)))]}, TRIES)
+                add_file(probe, f"shard-{shard:05}", [tried], TRIES, claim)
+            except READ_ERRORS:
+                tried = pa.table({"pieces": [-1]}, TRIES)
+            yield from tried.to_batches()
