@@ -5,7 +5,7 @@ environment of `make test-spark`. Prints a line of JSON for each part. The first
 counted. With `--losses`, a line has the value of MLlib's objective, too: after each epoch of ours, and at MLlib's end.
 
 Penalties differ: MLlib's grows with the number of a row's entries, ours with the sum of the weights of all its cells.
-They are of one size on average (`matched_penalty`). What an iteration costs does not hang on them.
+They are of one size on average (`matched_penalty`). What an iteration costs does not depend on them.
 """
 
 import argparse
