@@ -173,6 +173,7 @@ function drawPace({ spent, inside }) {
   if (paces.length > 40) paces.shift();
   const most = Math.max(...paces, 1);
   const step = 120 / Math.max(1, paces.length - 1);
+  $("spark").toggleAttribute("hidden", paces.length < 2);
   $("spark").firstElementChild.setAttribute("points", paces.map((pace, n) => `${(n * step).toFixed(1)},${(22 - (20 * pace) / most).toFixed(1)}`).join(" "));
   $("pace").textContent = inside === null ? `${spent.toFixed(1)} ms` : `${inside.toFixed(1)} ms in the server`;
   $("pace-here").textContent = inside === null ? "" : `${spent.toFixed(0)} ms here`;
