@@ -77,6 +77,9 @@ def run_demo(folder: Path, *, say: Callable[[str], None] = print) -> Path:
 
     _heading(say, "Evaluation (users with a history; all others would get popular items)")
     models = {"ImplicitALS": model, chosen: auto.model_, "Popularity": baseline}
+    say(
+        "  AutoRecommender chose for a user's next film. This test asks for all later films, which is another question."
+    )
     report = fr.evaluate(models, test, METRICS, cold_users="skip")
     say(_indent(repr(report)))
     say(_indent(repr(report.compare())))

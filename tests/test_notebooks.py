@@ -117,7 +117,10 @@ def test_the_quickstart_runs_as_a_notebook(tmp_path, monkeypatch):
         pytest.skip(f"MovieLens-100K cannot be had: {error}")
     for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR"):
         monkeypatch.setenv(name, str(tmp_path / name))
-    blocks = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    blocks = re.findall(
+        r"^```{code-cell} python\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
+    )
+    assert blocks
     cells = [*blocks, "import fastrec as fr\nfr.ImplicitALS()"]
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
     kernel = AsyncKernelManager()
