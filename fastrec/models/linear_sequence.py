@@ -14,7 +14,7 @@ from fastrec.options import Choice, Integer, Jobs, Number, Options, Verbosity
 from fastrec.parallel import effective_jobs
 from fastrec.progress import epoch_progress
 from fastrec.solvers.inversion import NotPositiveDefiniteError, count_tiles
-from fastrec.solvers.prefixes import Series, list_over_prefixes, regress, sum_over_prefixes
+from fastrec.solvers.prefixes import Series, has_few_pairs, list_over_prefixes, regress, sum_over_prefixes
 from fastrec.solvers.supports import gramian_of, join_weights, regress_on_supports
 
 Doubles = NDArray[np.float64]
@@ -145,14 +145,11 @@ class LinearSequence(ItemWeights):
 
     def _fit(self, matrix: CodeMatrix) -> None:
         sequences = read_sequences(matrix, self._training_order())
-        # Items by rank, the most popular first, so that rows of the Gramian below its diagonal are short or sparse.
-        by_rank = np.argsort(-self.item_counts_, kind="stable").astype(np.int32)
-        ranked = sequences._replace(items=inverse_order(by_rank)[sequences.items])
         window = min(self.window, max(1, int(np.diff(sequences.starts).max(initial=0)) - 1))
         series = Series(self.memory, self.ahead, window, self.power, self.before)
         jobs = effective_jobs(self.n_jobs)
         dense = is_dense(self.method, matrix.shape[1])
-        self.weights_ = (self._fit_dense if dense else self._fit_sparse)(ranked, by_rank, series, jobs)
+        self.weights_ = (self._fit_dense if dense else self._fit_sparse)(sequences, series, jobs)
         if not is_finite(self.weights_ if dense else self.weights_.data):
             raise self._singular()
 
@@ -166,30 +163,43 @@ class LinearSequence(ItemWeights):
         shares: Floats = ((self.item_counts_ + 1.0) ** -self.target_exponent).astype(np.float32)
         return shares
 
-    def _fit_dense(self, ranked: Sequences, by_rank: Codes, series: Series, jobs: int) -> Floats:
-        n = len(by_rank)
-        future, past = sum_over_prefixes(ranked, n, series, jobs)
-        past[np.arange(n), np.arange(n)] += self._penalties()[by_rank].astype(np.float32)
-        with epoch_progress(type(self).__name__, 3 * count_tiles(n), bool(self.verbose)) as advance:
-            try:
-                weights = regress(past, future, jobs, lambda: advance("tiles"))
-            except NotPositiveDefiniteError:
-                raise self._singular() from None
-        reorder(weights, by_rank)
+    def _by_popularity(self) -> Codes:
+        """The items, the most popular first."""
+        return np.argsort(-self.item_counts_, kind="stable").astype(np.int32)
+
+    def _fit_dense(self, sequences: Sequences, series: Series, jobs: int) -> Floats:
+        if has_few_pairs(sequences, len(self.item_counts_), series):
+            weights = self._regress(sequences, self._penalties(), series, jobs)
+        else:
+            # Rare items come last, since the last rows of the system are eliminated if they are sparse.
+            order = self._by_popularity()
+            weights = self._regress(_ranked(sequences, order), self._penalties()[order], series, jobs)
+            reorder(weights, order)
         if self.target_exponent:
             weights *= self._shares()
         return weights
 
-    def _fit_sparse(self, ranked: Sequences, by_rank: Codes, series: Series, jobs: int) -> CodeMatrix:
-        n = len(by_rank)
-        future, lower = list_over_prefixes(ranked, n, series, jobs)
-        gramian = gramian_of(lower, self._penalties()[by_rank], self.threshold)
+    def _regress(self, sequences: Sequences, penalties: Doubles, series: Series, jobs: int) -> Floats:
+        n = len(penalties)
+        future, past = sum_over_prefixes(sequences, n, series, jobs)
+        past[np.arange(n), np.arange(n)] += penalties.astype(np.float32)
+        with epoch_progress(type(self).__name__, 3 * count_tiles(n), bool(self.verbose)) as advance:
+            try:
+                return regress(past, future, jobs, lambda: advance("tiles"))
+            except NotPositiveDefiniteError:
+                raise self._singular() from None
+
+    def _fit_sparse(self, sequences: Sequences, series: Series, jobs: int) -> CodeMatrix:
+        order = self._by_popularity()  # so that rows of the Gramian below its diagonal are short
+        n = len(order)
+        future, lower = list_over_prefixes(_ranked(sequences, order), n, series, jobs)
+        gramian = gramian_of(lower, self._penalties()[order], self.threshold)
         if not (gramian.diagonal > 0).all():
             raise self._singular()
         supports, weights = regress_on_supports(gramian, future, min(self.neighbors, n - 1), jobs)
         if self.target_exponent:
-            weights *= self._shares()[by_rank, None]
-        return join_weights(supports, weights, None, by_rank, jobs)
+            weights *= self._shares()[order, None]
+        return join_weights(supports, weights, None, order, jobs)
 
     def _singular(self) -> FloatingPointError:
         return FloatingPointError(
@@ -199,3 +209,8 @@ class LinearSequence(ItemWeights):
 
     def _weigh(self, audience: Audience) -> CodeMatrix:
         return audience.faded(self.memory)
+
+
+def _ranked(sequences: Sequences, order: Codes) -> Sequences:
+    """The sequences with the place of each item in an order as its code."""
+    return sequences._replace(items=inverse_order(order)[sequences.items])

@@ -75,8 +75,7 @@ def sum_over_prefixes(
 
     The first is sparse if fewer than a share of `SPARSE` of its entries are not 0.
     """
-    most = SPARSE * n_items * n_items
-    if count_pairs(np.diff(sequences.starts), series.window) <= most:  # too few pairs for more
+    if has_few_pairs(sequences, n_items, series):
         listed, lower = list_over_prefixes(sequences, n_items, series, n_jobs)
         return listed, lower.toarray()
     events, fading = _read(sequences, n_items, series)
@@ -91,7 +90,12 @@ def sum_over_prefixes(
     _add_mirrored(past, n_jobs)
     if series.before:
         future = future + np.float32(series.before) * future.T
-    return (future if np.count_nonzero(future) > most else from_dense(future)), past
+    return (future if np.count_nonzero(future) > SPARSE * n_items * n_items else from_dense(future)), past
+
+
+def has_few_pairs(sequences: Sequences, n_items: int, series: Series) -> bool:
+    """Tells if Σ s yᵀ is sparse because there are too few pairs for more."""
+    return count_pairs(np.diff(sequences.starts), series.window) <= SPARSE * n_items * n_items
 
 
 def list_over_prefixes(

@@ -6,6 +6,7 @@ import pytest
 import fastrec as fr
 from fastrec.matrix.sequences import read_sequences
 from fastrec.models import EASE, LinearSequence, SequenceRules, load
+from fastrec.solvers import elimination
 from tests.reference import prefixes as reference
 from tests.reference import supports
 
@@ -32,6 +33,21 @@ def test_weights_are_those_of_the_plain_regression(before):
     cross, gram = reference.sums(rows, 12, 0.7, 0.4, 3, 0.5)
     both = cross + before * cross.T
     np.testing.assert_allclose(model.weights_, np.linalg.solve(gram + 2 * np.eye(12), both), rtol=1e-3, atol=1e-5)
+
+
+def test_rare_items_are_eliminated_first_and_the_weights_stay_the_same(monkeypatch):
+    data = walk(300, 30)
+    rare = data.select(np.flatnonzero((data.item_codes % 3 > 0) | (data.user_codes < 20)))  # each third item
+    eliminated, whole = [], []
+    for few, found in ((1.0, eliminated), (-1.0, whole)):
+        monkeypatch.setattr(elimination, "FEW", few)
+        found.extend(
+            LinearSequence(2.0, source_exponent=0.5, target_exponent=0.2, n_jobs=jobs).fit(rare).weights_
+            for jobs in (1, 2)
+        )
+    assert np.array_equal(*eliminated)
+    assert not np.array_equal(eliminated[0], whole[0])
+    np.testing.assert_allclose(eliminated[0], whole[0], atol=2e-6 * np.abs(whole[0]).max())
 
 
 def test_popular_items_are_set_back_in_the_history_and_as_what_is_recommended():
