@@ -142,7 +142,11 @@ def plain_list(column: "nw.Series[Any]") -> list[Any]:
 
 
 def decoded(column: "nw.Series[Any]") -> "nw.Series[Any]":
-    """A column of categories as the values of its categories, which need not be strings; any other column unchanged."""
+    """A column of categories as the values of its categories, which need not be strings; most others unchanged.
+
+    Decimals of a negative scale, of which narwhals knows nothing, become decimals without a fraction.
+    """
+    column = _with_known_scale(column)
     if column.dtype not in (nw.Categorical, nw.Enum):
         return column
     native = column.to_native()
@@ -157,6 +161,17 @@ def decoded(column: "nw.Series[Any]") -> "nw.Series[Any]":
     return nw.from_native(pa.chunked_array(chunks, encoded.type.value_type), series_only=True)
 
 
+def _with_known_scale(column: "nw.Series[Any]") -> "nw.Series[Any]":
+    native = column.to_native()
+    if _fraction_digits(column) >= 0:
+        return column
+    import pyarrow as pa
+
+    whole = pa.decimal128(38, 0)
+    cast = native.cast(whole) if column.implementation.is_pyarrow() else native.astype(type(native.dtype)(whole))
+    return nw.from_native(cast, series_only=True)
+
+
 def _narrow(column: "nw.Series[Any]") -> NDArray[Any] | list[Any]:
     """Integers of any width as int64 if all fit; otherwise, and for decimals with a fraction, as Python objects."""
     if _fraction_digits(column) <= 0 and not column.is_null().any():
@@ -168,5 +183,7 @@ def _narrow(column: "nw.Series[Any]") -> NDArray[Any] | list[Any]:
 
 
 def _fraction_digits(column: "nw.Series[Any]") -> int:
-    dtype = column.to_native().dtype if hasattr(column.to_native(), "dtype") else column.to_native().type
+    """The digits after the point of a column of decimals; 0 for any other column."""
+    native = column.to_native()
+    dtype = native.dtype if hasattr(native, "dtype") else native.type
     return int(getattr(getattr(dtype, "pyarrow_dtype", dtype), "scale", 0) or 0)

@@ -90,6 +90,14 @@ def test_moments_are_times(backend, family):
     assert [time // per_second for time in data.times.tolist()] == SECONDS
 
 
+@pytest.mark.parametrize("backend", [name for name in BACKENDS if "polars" not in name])  # polars has no such decimals
+@pytest.mark.parametrize("role", ["user", "value", "time", "note"])
+def test_decimals_of_a_negative_scale_are_whole_numbers(backend, role):
+    data = read(backend, **{role: pa.array([D(200), D(100), D(400)], pa.decimal128(5, -2))})
+    found = {"user": data.users.ids[data.user_codes], "value": data.values, "time": data.times}.get(role)
+    assert found is None or found.tolist() == [200, 100, 400]
+
+
 NO_IDS = {
     "float": pa.array([1.0, 2.0, 3.5]),
     "boolean": pa.array([True, False, True]),
