@@ -96,7 +96,7 @@ class Side:
         self.penalties = (regularization * confidence**exponent).astype(np.float32)
         cost = matrix.nnz + ROW_COST * len(lengths)
         pieces = min(PIECES, 1 + cost // PIECE_COST)
-        self.cuts = np.unique(balanced_cuts(lengths + ROW_COST, pieces))
+        self.cuts = np.unique(balanced_cuts(lengths + ROW_COST, pieces)) if pieces > 1 else np.array([0, len(lengths)])
 
     def solve(self, solutions: Floats, gathered: Gathered, solver: Solver) -> Objective:
         """Moves each row of `solutions`, in place, towards its solution given the other side's vectors.

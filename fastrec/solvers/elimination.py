@@ -109,6 +109,5 @@ def _multiply(sparse: CodeMatrix, dense: Floats, top: int = 0) -> Floats:
     out = np.empty((sparse.shape[0], WIDTH), np.float32)
     indptr, codes, values = readonly(sparse.indptr), readonly(sparse.indices), readonly(sparse.data)
     vectors, flat = readonly(dense.reshape(-1)), out.reshape(-1)
-    for left in range(0, WIDTH, STRIP):
-        multiply_rows(indptr, codes, values, top, len(out), WIDTH, left, vectors, flat)
+    multiply_rows(indptr, codes, values, top, len(out), WIDTH, 0, WIDTH, vectors, flat)
     return out

@@ -49,10 +49,11 @@ class SparseProduct:
 
         def multiply_piece(task: tuple[int, int]) -> None:
             left, piece = task
-            first, last = self.cuts[piece], self.cuts[piece + 1]
-            multiply_rows(self.indptr, self.indices, self.data, first, last, width, left, vectors, flat)
+            first, last, right = self.cuts[piece], self.cuts[piece + 1], min(left + step, width)
+            multiply_rows(self.indptr, self.indices, self.data, first, last, width, left, right, vectors, flat)
 
-        run_pieces(multiply_piece, itertools.product(range(0, width, STRIP), range(len(self.cuts) - 1)), n_jobs)
+        step = max(width, STRIP) if self.shape[0] == 1 else STRIP  # a single row is one piece
+        run_pieces(multiply_piece, itertools.product(range(0, width, step), range(len(self.cuts) - 1)), n_jobs)
         return out
 
 

@@ -27,10 +27,11 @@ def test_sparse_rows_times_vectors_are_those_of_numpy_strip_by_strip(width):
     rng = np.random.default_rng(0)
     matrix = check_matrix((rng.random((9, 30)) < 0.3) * rng.integers(1, 5, (9, 30)))
     vectors = rng.normal(size=(30, width)).astype(np.float32)
-    out = np.full((9, width), np.nan, np.float32)
+    flat, entries = vectors.reshape(-1), (matrix.indptr, matrix.indices, matrix.data)
+    out, at_once = (np.full((9, width), np.nan, np.float32) for _ in range(2))
     for left in range(0, width, STRIP):
-        multiply_rows(
-            matrix.indptr, matrix.indices, matrix.data, 2, 8, width, left, vectors.reshape(-1), out.reshape(-1)
-        )
+        multiply_rows(*entries, 2, 8, width, left, min(left + STRIP, width), flat, out.reshape(-1))
+    multiply_rows(*entries, 2, 8, width, 0, width, flat, at_once.reshape(-1))
     np.testing.assert_allclose(out[2:8], matrix.toarray()[2:8] @ vectors, rtol=1e-4, atol=1e-5)
+    np.testing.assert_array_equal(at_once, out)
     assert np.isnan(out[[0, 1, 8]]).all()

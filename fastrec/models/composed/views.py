@@ -93,7 +93,8 @@ def best_of(codes: Codes, scores: Numbers, k: int) -> tuple[Codes, NDArray[np.fl
     """The `k` best codes of each row, ties by code; codes below 0 are empty."""
     rounded = np.where(codes >= 0, scores, -np.inf).astype(np.float32)
     order = np.lexsort((codes, -rounded), axis=1)[:, :k]
-    best, values = np.take_along_axis(codes, order, axis=1), np.take_along_axis(rounded, order, axis=1)
+    rows = np.arange(len(codes))[:, None]
+    best, values = codes[rows, order], rounded[rows, order]
     short = k - best.shape[1]
     if short > 0:
         best = np.pad(best, ((0, 0), (0, short)), constant_values=-1)

@@ -19,40 +19,43 @@ def multiply_rows(
     last: int,
     width: int,
     left: int,
+    right: int,
     vectors: Floats,
     out: Floats,
 ) -> None:
     """Fills rows `first` to `last` of `out` (flat) with the sums of the entries' values times their rows of `vectors`.
 
-    `vectors` is flat, its rows of `width`, a multiple of sixteen. Only the columns from `left` on are made, `STRIP` at
-    most, so that this strip of all vectors stays in the cache. Each element is summed in the order of the entries.
+    `vectors` is flat, its rows of `width`, a multiple of sixteen. Only the columns from `left` to `right` are made,
+    `STRIP` at a time, so that this strip of all vectors stays in the cache. Each element is summed in the order of the
+    entries.
     """
-    whole = width - left >= STRIP
-    for row in range(first, last):
-        start, stop = indptr[row], indptr[row + 1]
-        at = np.int64(row) * width + left
-        # Four sums stay in registers, so that an entry is read once for all four.
-        if whole:
-            a, b, c, d = zeros(16), zeros(16), zeros(16), zeros(16)
-            for i in range(start, stop):
-                j = np.int64(indices[i]) * width + left
-                v = broadcast(values[i], 16)
-                a = multiply_add(v, load(vectors, j, 16), a)
-                b = multiply_add(v, load(vectors, j + LANES, 16), b)
-                c = multiply_add(v, load(vectors, j + 2 * LANES, 16), c)
-                d = multiply_add(v, load(vectors, j + 3 * LANES, 16), d)
-            store(out, at, a)
-            store(out, at + LANES, b)
-            store(out, at + 2 * LANES, c)
-            store(out, at + 3 * LANES, d)
-        else:
-            # A narrower strip, sixteen columns at a time.
-            for f in range(0, width - left, LANES):
-                a = zeros(16)
+    for begin in range(left, right, STRIP):
+        whole = right - begin >= STRIP
+        for row in range(first, last):
+            start, stop = indptr[row], indptr[row + 1]
+            at = np.int64(row) * width + begin
+            # Four sums stay in registers, so that an entry is read once for all four.
+            if whole:
+                a, b, c, d = zeros(16), zeros(16), zeros(16), zeros(16)
                 for i in range(start, stop):
-                    j = np.int64(indices[i]) * width + left + f
-                    a = multiply_add(broadcast(values[i], 16), load(vectors, j, 16), a)
-                store(out, at + f, a)
+                    j = np.int64(indices[i]) * width + begin
+                    v = broadcast(values[i], 16)
+                    a = multiply_add(v, load(vectors, j, 16), a)
+                    b = multiply_add(v, load(vectors, j + LANES, 16), b)
+                    c = multiply_add(v, load(vectors, j + 2 * LANES, 16), c)
+                    d = multiply_add(v, load(vectors, j + 3 * LANES, 16), d)
+                store(out, at, a)
+                store(out, at + LANES, b)
+                store(out, at + 2 * LANES, c)
+                store(out, at + 3 * LANES, d)
+            else:
+                # A narrower strip, sixteen columns at a time.
+                for f in range(0, right - begin, LANES):
+                    a = zeros(16)
+                    for i in range(start, stop):
+                        j = np.int64(indices[i]) * width + begin + f
+                        a = multiply_add(broadcast(values[i], 16), load(vectors, j, 16), a)
+                    store(out, at + f, a)
 
 
 @kernel()
