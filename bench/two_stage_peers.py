@@ -1,9 +1,11 @@
 """Runs two stages of other libraries, each by a Python of its own, since their requirements exclude each other.
 
-`PYTHON bench/two_stage_peers.py rectools|skrecsys EVENTS.npz LISTS.npz` reads users, items, times and who is asked, and
-writes the lists of 20 items and the seconds of all processors. `cases/ranking.py` calls it.
+`PYTHON bench/two_stage_peers.py rectools|skrecsys EVENTS.npz LISTS.npz SECONDS` reads users, items, times and who is
+asked, and writes the lists of 20 items and the seconds of all processors. The system stops it (SIGXCPU) after SECONDS
+of all processors. `cases/ranking.py` calls it.
 """
 
+import resource
 import sys
 import time
 from typing import Any
@@ -71,6 +73,7 @@ def skrecsys(events: dict[str, Any]) -> tuple[np.ndarray, float]:
 
 
 if __name__ == "__main__":
+    resource.setrlimit(resource.RLIMIT_CPU, (int(sys.argv[4]), resource.RLIM_INFINITY))
     with np.load(sys.argv[2]) as given:
         made, taken = {"rectools": rectools, "skrecsys": skrecsys}[sys.argv[1]](dict(given))
     np.savez(sys.argv[3], lists=made.astype(np.int32), seconds=taken)
