@@ -192,8 +192,11 @@ def _run_peer(name: str, train: fr.Interactions, asked: Any) -> tuple[Any, float
         given, found = Path(place) / "events.npz", Path(place) / "lists.npz"
         np.savez(given, users=train.user_codes, items=train.item_codes, times=train.times, asked=asked)
         script = Path(__file__).resolve().parents[1] / "two_stage_peers.py"
-        if subprocess.run([python, script, name, given, found, str(MOST_CPU)]).returncode == -signal.SIGXCPU:
+        # CatBoost writes its logs into the folder where it is started.
+        done = subprocess.run([python, script, name, given, found, str(MOST_CPU)], cwd=place)
+        if done.returncode == -signal.SIGXCPU:
             return None
+        done.check_returncode()
         with np.load(found) as said:
             return said["lists"], float(said["seconds"])
 
