@@ -1,7 +1,6 @@
 """`Conversions`: answers with recommendations, and the events that follow from them, counted for Prometheus."""
 
-from collections import Counter as Numbers
-from collections import deque
+import collections
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -40,9 +39,9 @@ class Conversions:
         said = "Events that name a recommendation, by its model, and by whether their item was drawn at random."
         self._model_events = Counter("fastrec_model_events_recommended", said, by_model, **options)
         for name in models:
-            for explored in (False, True):
+            for explored in (False, True):  # they are told from the start, as 0
                 self._model_answers.labels(name, _tell(explored))
-        self._answered: deque[tuple[str | None, str, bool]] = deque()
+        self._answered: collections.deque[tuple[str | None, str, bool]] = collections.deque()
 
     def count_answer(self, scenario: str | None, model: str, exploration: Exploration | None) -> None:
         """Counts an answer with recommendations, from any thread, at the next `count_answers`."""
@@ -50,7 +49,7 @@ class Conversions:
 
     def count_answers(self) -> None:
         """Counts the answers of the last moments, which takes less time together."""
-        last = Numbers(self._answered.popleft() for _ in range(len(self._answered)))
+        last = collections.Counter(self._answered.popleft() for _ in range(len(self._answered)))
         for (scenario, model, explored), n in last.items():
             if scenario is not None:
                 self._answers.labels(scenario).inc(n)

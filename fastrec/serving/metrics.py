@@ -1,8 +1,8 @@
 """Counts and measures of a server for Prometheus."""
 
+import collections
 import math
 import os
-from collections import Counter as Numbers
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -108,7 +108,7 @@ class Metrics:
     def count_observed(self) -> None:
         """Counts the answers of the last moments."""
         observed, self._observed = self._observed, []
-        for (path, status), n in Numbers((path, status) for path, status, _ in observed).items():
+        for (path, status), n in collections.Counter((path, status) for path, status, _ in observed).items():
             self._requests.labels(path, str(status)).inc(n)
         seconds_of = {path: self._seconds.labels(path) for path, _, _ in observed}
         for path, _, seconds in observed:
