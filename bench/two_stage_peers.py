@@ -14,7 +14,7 @@ import numpy as np
 
 K = 20
 DAY = 86400
-LATEST = 0.1  # days of the events, which are the labels of RecTools
+LATEST = 0.1  # the share of the latest events, whose days are the labels of RecTools
 
 
 def rectools(events: dict[str, Any]) -> tuple[np.ndarray, float]:

@@ -184,7 +184,7 @@ def peers(folder: Folder, repeats: int) -> Iterator[Record]:
 
 
 def _run_peer(name: str, train: fr.Interactions, asked: Any) -> tuple[Any, float] | None:
-    """The lists of a peer and its seconds; None if it did not end within the limit."""
+    """Returns the lists of a peer and its seconds; None if it did not end within the limit."""
     python = os.environ.get(f"{name.upper()}_PYTHON")
     if python is None:
         raise ImportError(f"{name.upper()}_PYTHON must name a Python that has {name} and CatBoost")
