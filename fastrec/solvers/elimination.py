@@ -20,7 +20,7 @@ from fastrec.parallel import one_blas_thread, run_pieces
 from fastrec.solvers.inversion import count_tiles, invert_lower, solve_in_place
 
 FEW = 0.07  # the largest mean share of numbers other than 0 in the rows that are eliminated
-MOST = 3  # at most a third of the rows are eliminated, since A_FF is taken for dense
+MOST = 1 / 3  # the largest share of the rows that are eliminated, since A_FF is taken for dense
 WIDTH = 3 * STRIP  # columns that are changed at a time: parts of them stay in a core's own cache
 
 
@@ -88,7 +88,7 @@ def find_sparse_last(matrix: Floats) -> int:
     20
     """
     n = len(matrix)
-    first = n - n // MOST
+    first = n - int(n * MOST)
     filled = np.count_nonzero(matrix[first:, :first], axis=1)[::-1] / max(first, 1)
     means = np.cumsum(filled) / np.arange(1, len(filled) + 1)
     return n - int(np.flatnonzero(means <= FEW).max(initial=-1) + 1)
