@@ -284,6 +284,18 @@ def attention_next_events(folder: Folder, repeats: int) -> Iterator[Record]:
         yield _one_seed(train, events, seed)
 
 
+def attention_blend(folder: Folder, repeats: int) -> Iterator[Record]:
+    """The same events by a Blend of SequenceAttention and .4 of SequenceKNN, a weight from an earlier cut in time."""
+    data, cut = events_of(folder)
+    train, _ = fr.split_time(data, at=cut)
+    events = fr.next_events(data, after=cut, limit=LIMIT)
+    tell_parts("ml-1m", train=train, test=events.truth)
+    for seed in range(repeats):
+        members = [fr.SequenceAttention(random_state=seed, n_jobs=1), fr.SequenceKNN()]
+        models = {f"Blend, seed {seed}": lambda members=members: fr.Blend(members, weights=[1.0, 0.4])}
+        yield from measure(train, events, models)
+
+
 def _one_seed(train: fr.Interactions, test: Any, seed: int) -> Record:
     fitted: list[fr.SequenceAttention] = []
 
