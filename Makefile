@@ -28,7 +28,7 @@ quick: lint
 
 # fastrec.distributed on Sail, and where there is Java on Spark, in an environment of its own: pyspark and the newest
 # pandas do not go together. On Spark, where a job costs a second, the few tests that it may fail and Sail does not; its
-# own executors are killed by FASTREC_ENGINE=spark pytest tests/distributed -k executor_is_killed, which takes minutes.
+# own executors fail in FASTREC_ENGINE=spark pytest tests/distributed/test_faults.py, which takes minutes.
 ON_SPARK := bit_for_bit or shipped
 test-spark: .venv-spark/installed
 	.venv-spark/bin/python -m pytest -rs tests/distributed

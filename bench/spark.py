@@ -105,6 +105,12 @@ def measured(work: Callable[[], Any]) -> tuple[Any, Record]:
     return result, spent
 
 
+def without_empty(matrix: Any) -> Any:
+    """Returns the matrix without empty rows and columns, which a table of events cannot have."""
+    rows, columns = (np.flatnonzero(matrix.sum(axis=axis)) for axis in (1, 0))
+    return matrix[rows][:, columns].tocoo()
+
+
 def matched_penalty(matrix: Any) -> float:
     """Our regularization whose penalties are on average MLlib's: of n entries a row, PENALTY · n."""
     share = matrix.nnz / (matrix.shape[0] * matrix.shape[1])
@@ -213,7 +219,7 @@ def main() -> None:
     parser.add_argument("--peer", action="store_true")
     parser.add_argument("--losses", action="store_true")
     options = parser.parse_args()
-    matrix = Folder(options.data).matrix(options.name).tocoo()
+    matrix = without_empty(Folder(options.data).matrix(options.name))
     columns = {"user": matrix.coords[0].astype(np.int32), "item": matrix.coords[1].astype(np.int32)}
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
