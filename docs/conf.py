@@ -43,6 +43,8 @@ nb_execution_in_temp = True
 # Reference: one page for each public name. Words in single backticks of docstrings are links where they name an object.
 default_role = "autolink"
 autosummary_generate = True
+# A file system that ignores case holds one page of a function and its result: the result's has another name.
+autosummary_filename_map = {"fastrec.Audit": "fastrec.audit-result", "fastrec.Search": "fastrec.search-result"}
 autodoc_mock_imports = ["pyspark"]
 autodoc_typehints = "none"  # numpydoc's sections say the types
 toc_object_entries_show_parents = "hide"

@@ -1,5 +1,6 @@
 """Every example of the documentation runs: docstrings of all modules, and the Python blocks of README and docs."""
 
+import ast
 import doctest
 import importlib
 import inspect
@@ -95,6 +96,19 @@ def test_every_public_name_has_a_page_in_the_reference():
             listed.append(f"{module}.{line.strip()}")
     assert len(listed) == len(set(listed))
     assert set(listed) == public_names()
+
+
+@pytest.mark.skipif(not IN_CHECKOUT, reason="needs the checkout")
+def test_pages_of_the_reference_have_names_that_differ_in_more_than_case():
+    settings = ast.parse((ROOT / "docs" / "conf.py").read_text(encoding="utf-8"))
+    [renamed] = [
+        ast.literal_eval(line.value)
+        for line in settings.body
+        if isinstance(line, ast.Assign) and ast.unparse(line.targets[0]) == "autosummary_filename_map"
+    ]
+    pages = [renamed.get(name, name).lower() for name in public_names()]
+    assert len(set(pages)) == len(pages)
+    assert set(renamed) <= public_names()
 
 
 @pytest.mark.skipif(not IN_CHECKOUT, reason="needs the checkout")
