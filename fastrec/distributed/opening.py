@@ -134,6 +134,8 @@ def _see_folder(spark: Session, layout: Layout) -> bool:
     """Checks that all tasks of a job read all blocks of the items, and that the driver reads what they write."""
     probe, claim, wanted = f"{layout.folder}/probe", uuid4().hex, len(layout.places[ITEMS])
     try:
+        if _count_pieces(layout.blocks(ITEMS)) != wanted:
+            return False  # nothing is written where the folder is not
         empty_folder(probe, claim)
         shards = spark.range(0, layout.shards, 1, layout.shards)
         tries = map_batches(shards, partial(_try_in_tasks, layout.blocks(ITEMS), probe, claim), TRIES).collect()
@@ -143,12 +145,16 @@ def _see_folder(spark: Session, layout: Layout) -> bool:
     return counts == [wanted] * len(tries)
 
 
+def _count_pieces(folder: str) -> int:
+    return sum(1 for _ in read_rows(folder, ("piece",)))
+
+
 def _try_in_tasks(folder: str, probe: str, claim: str, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     """Writes the number of pieces that a task reads to the folder `probe`; -1 if it does not see them."""
     for batch in batches:
         for shard in batch.column(0).to_pylist():
             try:
-                tried = pa.table({"pieces": [sum(1 for _ in read_rows(folder, ("piece",)))]}, TRIES)
+                tried = pa.table({"pieces": [_count_pieces(folder)]}, TRIES)
                 add_file(probe, f"shard-{shard:05}", [tried], TRIES, claim)
             except READ_ERRORS:
                 tried = pa.table({"pieces": [-1]}, TRIES)
