@@ -65,6 +65,7 @@ class Journal(BaseJournal):
     Examples
     --------
     >>> import tempfile
+    >>> from fastrec.online import Event
     >>> with Journal(tempfile.mkdtemp() + "/events.db") as journal:
     ...     journal.append([Event("ann", "Alien"), Event("bob", "Brazil", id="e1")])
     ...     journal.append([Event("bob", "Brazil", id="e1")])  # sent again: counted once
