@@ -22,13 +22,26 @@ Column = Any
 IdKind = Literal["auto", "int", "str"]
 ID_KINDS: tuple[IdKind, ...] = ("auto", "int", "str")
 
+# What to do about missing cells of ids; of users and times; and of values, where the value of the row above would be
+# that of another event.
+_LEAVE_OUT = "leave such rows out"
+FILL_DOWN = (
+    f"{_LEAVE_OUT}, or, if only the first row of a group has it, fill it downwards first (in pandas: "
+    "frame[COLUMN].ffill())"
+)
+_FILL_VALUE = (
+    "count each event once with value=False, or give such rows a value first (in pandas: frame[COLUMN].fillna(1))"
+)
+
 BLOCK = 1 << 18  # integers factorized at a time
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # Seconds between these (1990 and 2100) count as dates, and so do milli-, micro- and nanoseconds.
 _PLAUSIBLE_SECONDS = (631_152_000, 4_102_444_800)
 
 
-def read_ids(column: Column, name: str, *, kind: IdKind = "auto") -> tuple[Vocabulary, NDArray[np.int32]]:
+def read_ids(
+    column: Column, name: str, *, kind: IdKind = "auto", advice: str = _LEAVE_OUT
+) -> tuple[Vocabulary, NDArray[np.int32]]:
     """Reads a column of ids: their vocabulary, in ascending order, and the code of every row.
 
     Parameters
@@ -40,6 +53,8 @@ def read_ids(column: Column, name: str, *, kind: IdKind = "auto") -> tuple[Vocab
         The name of the column in errors.
     kind
         The kind of the ids: "str" or "int", or "auto" for the kind that they have.
+    advice
+        What to do about missing ids, in the error.
 
     Raises
     ------
@@ -49,7 +64,7 @@ def read_ids(column: Column, name: str, *, kind: IdKind = "auto") -> tuple[Vocab
         If an id is missing, or is no integer though `kind` is "int"; the message names its row.
     """
     if isinstance(column, TextColumn):
-        _refuse_gap(column, name)
+        _refuse_gap(column, name, advice)
         integers = column.integers() if kind != "str" else None
         if integers is not None:
             unique, codes = factorize_integers(integers)
@@ -58,7 +73,7 @@ def read_ids(column: Column, name: str, *, kind: IdKind = "auto") -> tuple[Vocab
             raise _no_integer(column.text(column.no_integer()), column.no_integer(), name)
         texts, codes = column.distinct()
         return _string_vocabulary(texts, name), codes
-    strings, integers = _as_written(column, name)
+    strings, integers = _as_written(column, name, advice)
     if strings is None:
         unique, codes = factorize_integers(integers)
         if kind != "str":
@@ -82,11 +97,11 @@ def _no_integer(text: str, row: int, name: str) -> ValueError:
 _Strings = tuple[list[str], NDArray[np.int32]]  # distinct ones, ascending, and the place of every row
 
 
-def _as_written(column: Column, name: str) -> tuple[_Strings | None, NDArray[np.int64]]:
+def _as_written(column: Column, name: str, advice: str) -> tuple[_Strings | None, NDArray[np.int64]]:
     """The ids of a column as strings; or None, and the ids as integers."""
     none = np.empty(0, np.int64)
     if isinstance(column, nw.Series):
-        _refuse_missing(column.is_null().to_numpy(), name)
+        _refuse_missing(column.is_null().to_numpy(), name, advice)
         column = decoded(column)
         if column.dtype == nw.String:
             return _factorize_series(column), none
@@ -175,22 +190,19 @@ def _rank(order: NDArray[Any]) -> NDArray[np.int32]:
     return rank
 
 
-def _refuse_missing(missing: Any, name: str) -> None:
+def _refuse_missing(missing: Any, name: str, advice: str) -> None:
     missing = np.asarray(missing, bool)
     if missing.any():
-        raise _missing(name, int(np.argmax(missing)))
+        column = name.removeprefix("column ") if name.startswith("column ") else "column"
+        raise ValueError(
+            f"{name} must not be missing, but is in {np.count_nonzero(missing):,} of {len(missing):,} rows, first in "
+            f"row {int(np.argmax(missing))} (counted from 0): {advice.replace('COLUMN', column)}"
+        )
 
 
-def _missing(name: str, row: int) -> ValueError:
-    return ValueError(
-        f"{name} must not be missing, but is in row {row} (counted from 0): leave such rows out, or, "
-        "if only the first row of a group has it, fill it downwards first (in pandas: frame[column].ffill())"
-    )
-
-
-def _refuse_gap(column: TextColumn, name: str) -> None:
+def _refuse_gap(column: TextColumn, name: str, advice: str) -> None:
     if column.gap >= 0:
-        raise _missing(name, column.gap)
+        _refuse_missing(column.gaps(), name, advice)
 
 
 def read_values(column: Column, name: str) -> NDArray[np.float32]:
@@ -202,22 +214,22 @@ def read_values(column: Column, name: str) -> NDArray[np.float32]:
         If a value is missing, no number, NaN, infinite or beyond float32; the message names its row.
     """
     try:
-        numbers = _read_numbers(column, name)
+        numbers = _read_numbers(column, name, _FILL_VALUE)
     except NoNumberError as error:
         raise ValueError(f"{name} must be numbers, got {error.text!r} in row {error.row} (counted from 0)") from None
     return check_values(numbers, len(numbers), name)
 
 
-def _read_numbers(column: Column, name: str) -> NDArray[Any]:
+def _read_numbers(column: Column, name: str, advice: str) -> NDArray[Any]:
     """Reads a column as integers or floats; raises a NoNumberError if it holds other text."""
     if isinstance(column, nw.Series):
-        _refuse_missing(column.is_null().to_numpy(), name)
+        _refuse_missing(column.is_null().to_numpy(), name, advice)
         column = decoded(column)
         if column.dtype != nw.String:
             return _plain_numbers(column, name)
         column = TextColumn.of(column.to_list())
     if isinstance(column, TextColumn):
-        _refuse_gap(column, name)
+        _refuse_gap(column, name, advice)
         return column.numbers()
     return np.asarray(column)
 
@@ -251,11 +263,11 @@ def read_times(column: Column, name: str, unit: TimeUnit | None) -> tuple[NDArra
         column = decoded(column)
         if column.dtype in (nw.Datetime, nw.Date):
             return _read_datetimes(column, name, unit)
-        _refuse_missing(column.is_null().to_numpy(), name)
+        _refuse_missing(column.is_null().to_numpy(), name, FILL_DOWN)
         if column.dtype == nw.String:
             column = TextColumn.of(column.to_list())
     try:
-        numbers = _read_numbers(column, name)
+        numbers = _read_numbers(column, name, FILL_DOWN)
     except NoNumberError:
         return _read_iso(column, name, unit)
     if numbers.dtype.kind in "iu":
@@ -304,7 +316,7 @@ def _read_float_times(
 def _read_datetimes(
     series: "nw.Series[Any]", name: str, unit: TimeUnit | None
 ) -> tuple[NDArray[np.int64], TimeUnit | None]:
-    _refuse_missing(series.is_null().to_numpy(), name)
+    _refuse_missing(series.is_null().to_numpy(), name, FILL_DOWN)
     own: TimeUnit = "s"
     if isinstance(series.dtype, nw.Datetime):
         own = series.dtype.time_unit

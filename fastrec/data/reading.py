@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from fastrec.data.checks import TIME_UNITS, Duplicates, TimeUnit, check_duplicates, check_item_info
-from fastrec.data.columns import ID_KINDS, IdKind, read_ids, read_times, read_values
+from fastrec.data.columns import FILL_DOWN, ID_KINDS, IdKind, read_ids, read_times, read_values
 from fastrec.data.events import Wanted, check_weights, check_where, take_events
 from fastrec.data.interactions import Interactions
 from fastrec.data.item_tables import ItemColumns, first_titles, read_item_info
@@ -160,7 +160,7 @@ def _read(
     columns = Columns(table, places)
     names = {place: f"column {table.names[place]!r}" for place in places}
     taken = take_events(columns, names, roles.event, wanted)
-    users, user_codes = read_ids(columns.ids(roles.user), names[roles.user], kind=kinds[0])
+    users, user_codes = read_ids(columns.ids(roles.user), names[roles.user], kind=kinds[0], advice=FILL_DOWN)
     items, item_codes = read_ids(columns.ids(roles.item), names[roles.item], kind=kinds[1])
     values: Any = None if roles.value is None else read_values(columns[roles.value], names[roles.value])
     if roles.value is not None:

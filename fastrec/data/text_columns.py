@@ -56,6 +56,11 @@ class TextColumn:
         """The field of a row."""
         return self.utf8[self.offsets[row] : self.offsets[row + 1]].tobytes().decode()
 
+    def gaps(self) -> NDArray[np.bool_]:
+        """Marks the missing fields, of shape (n,)."""
+        missing: NDArray[np.bool_] = self.offsets[1:] == self.offsets[:-1]
+        return missing
+
     def to_list(self) -> list[str]:
         """Lists the fields."""
         return [self.text(row) for row in range(len(self))] if len(self) < 1000 else self._all()

@@ -153,6 +153,16 @@ def test_train_weighs_and_filters_kinds_of_events(run, tmp_path):
     assert "and lack 'buy', 'cart'" in err
 
 
+def test_train_says_in_its_own_words_how_to_count_events_without_values(run, tmp_path):
+    table, path = tmp_path / "orders.csv", tmp_path / "m.fastrec"
+    table.write_text("user,item,Qty\n1,5,\n1,6,2\n2,5,\n")
+    code, _, err = run("train", table, "-o", path, "--model", "Popularity")
+    assert code == 1
+    assert "is in 2 of 3 rows, first in row 0 (counted from 0): count each event once with --value-column none" in err
+    assert "ffill" not in err
+    assert run("train", table, "-o", path, "--model", "Popularity", "--value-column", "none")[0] == 0
+
+
 @pytest.mark.filterwarnings("default::fastrec.UnratedWarning")
 def test_train_tells_ratings_that_may_be_none_in_its_own_words(run, tmp_path):
     table = tmp_path / "anime.csv"

@@ -53,8 +53,16 @@ def test_strings_in_a_frame_stay_strings(make):
 @pytest.mark.parametrize(
     ("columns", "error", "message"),
     [
-        ({"user": ["a", None], "item": [1, 2]}, ValueError, "column 'user' must not be missing, but is in row 1"),
-        ({"user": ["a", "b"], "item": [1, None]}, ValueError, "column 'item' must not be missing, but is in row 1"),
+        (
+            {"user": ["a", None], "item": [1, 2]},
+            ValueError,
+            "column 'user' must not be missing, but is in 1 of 2 rows, first in row 1",
+        ),
+        (
+            {"user": ["a", "b"], "item": [1, None]},
+            ValueError,
+            "column 'item' must not be missing, but is in 1 of 2 rows, first in row 1",
+        ),
         ({"user": [1.0, 2.0], "item": [1, 2]}, TypeError, "column 'user' must be integers or strings, got float64"),
         ({"user": [True, False], "item": [1, 2]}, TypeError, "column 'user' must be integers or strings, got bool"),
         ({"user": [dt.date(2020, 1, 1)] * 2, "item": [1, 2]}, TypeError, "column 'user' must be integers or strings"),

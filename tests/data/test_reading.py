@@ -146,15 +146,27 @@ def test_an_unknown_encoding_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("user,item,rating\na,1,2\n,1,2\n", r"column 'user' must not be missing, but is in row 1"),
-        ('user,item,rating\na,1,2\n"",1,2\n', r"column 'user' must not be missing, but is in row 1"),
-        ("user,item,rating\na,1,2\nb,,2\n", r"column 'item' must not be missing, but is in row 1"),
-        ("user,item,rating\na,1,2\nb,2,\n", r"column 'rating' must not be missing, but is in row 1"),
+        (
+            "user,item,rating\na,1,2\n,1,2\n",
+            r"column 'user' must not be missing, but is in 1 of 2 rows, first in row 1",
+        ),
+        (
+            'user,item,rating\na,1,2\n"",1,2\n',
+            r"column 'user' must not be missing, but is in 1 of 2 rows, first in row 1",
+        ),
+        (
+            "user,item,rating\na,1,2\nb,,2\n",
+            r"column 'item' must not be missing, but is in 1 of 2 rows, first in row 1",
+        ),
+        (
+            "user,item,rating\na,1,2\nb,2,\n",
+            r"column 'rating' must not be missing, but is in 1 of 2 rows, first in row 1",
+        ),
         ("user,item,rating\na,1,2\nb,2,nan\n", r"column 'rating' must be finite numbers, got nan in row 1"),
         ("user,item,rating\na,1,-inf\nb,2,3\n", r"column 'rating' must be finite numbers, got -inf in row 0"),
         ("user,item,rating\na,1,2\nb,2,good\n", r"column 'rating' must be numbers, got 'good' in row 1"),
         ("user,item,rating\na,1,1e99\n", r"column 'rating' must be within float32, got 1e\+99 in row 0"),
-        ("user,item,time\na,1,5\nb,2,\n", r"column 'time' must not be missing, but is in row 1"),
+        ("user,item,time\na,1,5\nb,2,\n", r"column 'time' must not be missing, but is in 1 of 2 rows, first in row 1"),
         ("user,item,time\na,1,5\nb,2,soon\n", r"'time' must be numbers, .* ISO 8601 strings, .*, got '.*' in row"),
         ("user,item,time\na,1,2020-01-01\nb,2,2020-13-01\n", r"got '2020-13-01' in row 1"),
         ("user,item,time\na,1,2020-01-01\nb,2,now\n", r"got 'now' in row 1"),
@@ -179,6 +191,38 @@ def test_unreadable_values_are_named_by_row_and_column(engine, tmp_path, text, m
         return
     with pytest.raises(ValueError, match=message):
         fr.read_interactions(path)
+
+
+def _table_with_gaps(column):
+    """Returns 1,400 rows of text, of which 3 lack a column, and the rows as columns of a frame."""
+    cells = {"user": ["a"] * 1400, "item": ["x"] * 1400, "Qty": ["2"] * 1400, "date": ["2020-01-01"] * 1400}
+    for row in (52, 60, 1399):
+        cells[column][row] = None
+    lines = [",".join(cell or "" for cell in row) for row in zip(*cells.values(), strict=True)]
+    return "\n".join([",".join(cells), *lines]) + "\n", cells
+
+
+@pytest.mark.parametrize(
+    ("column", "advice"),
+    [
+        ("user", r"leave such rows out, or, if only the first row .* frame\['user'\].ffill\(\)\)$"),
+        ("item", r"leave such rows out$"),
+        (
+            "Qty",
+            r"count each event once with value=False, or .* value first \(in pandas: frame\['Qty'\].fillna\(1\)\)$",
+        ),
+        ("date", r"leave such rows out, or, if only the first row .* frame\['date'\].ffill\(\)\)$"),
+    ],
+)
+@pytest.mark.parametrize("make", [None, pd.DataFrame, pl.DataFrame, pa.table])
+def test_missing_cells_are_counted_and_the_advice_fits_their_column(tmp_path, column, advice, make):
+    text, cells = _table_with_gaps(column)
+    source = write(tmp_path, text) if make is None else make(cells)
+    said = rf"'{column}' must not be missing, but is in 3 of 1,400 rows, first in row 52 \(counted from 0\): "
+    with pytest.raises(ValueError, match=said + advice):
+        fr.read_interactions(source)
+    if column == "Qty":
+        assert fr.read_interactions(source, value=False).n_interactions == 1400
 
 
 @pytest.mark.parametrize("short", ["user,item,rating\na,1\n", "user,item\na,1\nb\n", "user,item,rating\na,1,3\nb,2\n"])
@@ -401,5 +445,5 @@ def test_blanks_around_fields_do_not_count(engine, tmp_path):
     assert rows(data) == [("ann", "b", 1.0), ("ann", "b", 2.0), ("bob", "a", 3.0)]
     numbered = fr.read_interactions(write(tmp_path, "user, item\n 1, 10\n2, 7\n"))
     assert rows(numbered) == [(1, 10), (2, 7)]
-    with pytest.raises(ValueError, match=r"column ' ?item' must not be missing, but is in row 1"):
+    with pytest.raises(ValueError, match=r"column ' ?item' must not be missing, but is in 1 of 2 rows, first in row 1"):
         fr.read_interactions(write(tmp_path, "user, item\nann, b\nann, \n"))
