@@ -40,6 +40,15 @@ class Labels(NamedTuple):
         numbers = np.bincount(self.codes, minlength=len(self.texts)).tolist()
         return dict(sorted(zip(self.texts, numbers, strict=True), key=lambda pair: -pair[1]))
 
+    def among(self, rows: NDArray[np.bool_]) -> "Labels":
+        """Returns the labels of some rows, without labels that none of them has.
+
+        >>> Labels(["buy", "cart", "view"], np.array([1, 0, 2])).among(np.array([True, False, True]))
+        Labels(texts=['cart', 'view'], codes=array([0, 1], dtype=int32))
+        """
+        places, codes = np.unique(self.codes[rows], return_inverse=True)
+        return Labels([self.texts[place] for place in places.tolist()], codes.astype(np.int32))
+
     def find(self, wanted: str) -> list[int]:
         """Returns the places of a label; in a column of flags, those of all spellings of its meaning.
 
@@ -135,16 +144,17 @@ def weigh_kinds(labels: Labels, weights: Mapping[str, float], name: str) -> NDAr
     Raises
     ------
     ValueError
-        If a kind of the column has no weight; the message names the kinds with their numbers of rows.
+        If a kind has no weight; the message names the kinds with their numbers of rows.
     """
     of_labels = np.full(len(labels.texts), np.nan)
     for kind, weight in weights.items():
         of_labels[labels.find(kind)] = weight
     missing = [kind for kind, weight in zip(labels.texts, of_labels, strict=True) if np.isnan(weight)]
     if missing:
+        empty = '; an empty cell is the kind "", such as weights={"": 0, …}' if "" in missing else ""
         raise ValueError(
             f"weights must name every kind of {name}, and lack {_list_in_words(missing)}: the "
-            f"kinds are {_count_in_words(labels)}; a weight of 0 leaves a kind out"
+            f"kinds are {_count_in_words(labels)}; a weight of 0 leaves a kind out{empty}"
         )
     return of_labels
 
@@ -194,7 +204,7 @@ def take_events(columns: Mapping[int, Any], names: Mapping[int, str], event: int
     Raises
     ------
     ValueError, TypeError
-        If no row is wanted, a kind has no weight, or there are weights and no kinds.
+        If no row is wanted, a kind of the wanted rows has no weight, or there are weights and no kinds.
     """
     rows = None
     for place, texts in wanted.where.items():
@@ -207,14 +217,16 @@ def take_events(columns: Mapping[int, Any], names: Mapping[int, str], event: int
             )
         return Taken(rows, None, None)
     labels = read_labels(columns[event], names[event])
+    met = labels if rows is None else labels.among(rows)
     if wanted.weights is None:
         if event not in wanted.where:
-            tell_kinds(labels, names[event])
-        return Taken(rows, None, _count_in_words(labels))
-    of_labels = weigh_kinds(labels, wanted.weights, names[event])
-    shown = ", ".join(f"{kind} × {weight:g}" for kind, weight in zip(labels.texts, of_labels, strict=True))
-    weights = of_labels[labels.codes]
-    return Taken((weights != 0) if rows is None else rows & (weights != 0), weights, shown)
+            tell_kinds(met, names[event])
+        return Taken(rows, None, _count_in_words(met))
+    of_kinds = weigh_kinds(met, wanted.weights, names[event])
+    shown = ", ".join(f"{kind or '(empty)'} × {weight:g}" for kind, weight in zip(met.texts, of_kinds, strict=True))
+    weights = np.zeros(len(labels.codes))  # 0 for a row that is not wanted
+    weights[slice(None) if rows is None else rows] = of_kinds[met.codes]
+    return Taken(weights != 0, weights, shown)
 
 
 def _list_in_words(texts: Sequence[str]) -> str:

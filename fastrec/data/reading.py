@@ -57,7 +57,8 @@ def read_interactions(
         has several kinds and neither `weights` nor `where` is given; False: none.
     weights : mapping of str to float, optional
         The weight of each kind of event, such as ``{"view": 1, "cart": 3, "purchase": 5}``. It multiplies the value of
-        an event, or 1. Every kind must be named; 0 leaves a kind out.
+        an event, or 1. Every kind of the rows that `where` takes must be named; 0 leaves a kind out, and an empty cell
+        is the kind ``""``.
     where : mapping of columns to labels, optional
         The labels of the rows to take, by column, such as ``{"event": ["cart", "purchase"]}``. Columns
         are given by name or number, and a label may stand alone. Of several columns, a row must have a label of each.

@@ -153,6 +153,17 @@ def test_train_weighs_and_filters_kinds_of_events(run, tmp_path):
     assert "and lack 'buy', 'cart'" in err
 
 
+def test_train_says_in_its_own_words_how_to_leave_an_empty_kind_out(run, tmp_path):
+    table, path = tmp_path / "e.csv", tmp_path / "m.fastrec"
+    table.write_text("user,item,event\n1,5,view\n1,6,\n2,5,buy\n")
+    code, _, err = run("train", table, "-o", path, "--model", "Popularity", "--weights", "view=1,buy=5")
+    assert code == 1
+    assert 'an empty cell is the kind "", such as --weights =0,…' in err
+    for more in (["--weights", "view=1,buy=5,=0"], ["--weights", "view=1,buy=5", "--where", "event=view,buy"]):
+        assert run("train", table, "-o", path, "--model", "Popularity", *more)[0] == 0
+        assert fr.load(path).seen_.shape == (2, 1)
+
+
 def test_train_says_in_its_own_words_how_to_count_events_without_values(run, tmp_path):
     table, path = tmp_path / "orders.csv", tmp_path / "m.fastrec"
     table.write_text("user,item,Qty\n1,5,\n1,6,2\n2,5,\n")

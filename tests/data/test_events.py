@@ -100,6 +100,34 @@ def test_flags_and_gaps_are_labels():
         fr.read_interactions(frame.assign(kind=[0.5, 1.5, 2.5]), where={"kind": 1})
 
 
+def test_only_the_kinds_of_the_wanted_rows_need_a_weight(table):
+    data = fr.read_interactions(table, where={"event": ["view", "cart"]}, weights={"view": 1, "cart": 3})
+    assert events_of(data) == ([("a", 1), ("b", 1), ("b", 3), ("c", 2)], [1, 1, 1, 3])
+    assert "cart × 3, view × 1" in repr(data)
+    data = fr.read_interactions(table, where={"n": [4, 5]}, weights={"view": 0, "cart": 3}, value="n")
+    assert events_of(data) == ([("c", 2)], [15])
+    with pytest.raises(ValueError, match="and lack 'cart': the kinds are cart 1, view 1; a weight"):
+        fr.read_interactions(table, where={"n": [4, 5]}, weights={"view": 1})
+    with pytest.warns(fr.EventKindsWarning, match="2 kinds of events: cart 1, view 1"):
+        data = fr.read_interactions(table, where={"n": [4, 5]})
+    assert "event=event (cart 1, view 1)" in repr(data)
+
+
+@pytest.mark.parametrize("make", [pd.DataFrame, pl.DataFrame, pa.table, None])
+def test_an_empty_kind_is_left_out_by_where_or_by_a_weight(make, tmp_path):
+    cells = {"user": ["a", "b", "c"], "item": ["x", "y", "x"], "event": ["view", None, "buy"]}
+    path = tmp_path / "events.csv"
+    path.write_text("user,item,event\na,x,view\nb,y,\nc,x,buy\n")
+    source = path if make is None else make(cells)
+    weights = {"view": 1, "buy": 5}
+    said = r'lack \'\': the kinds are .*\(empty\) 1.* leaves a kind out; an empty .* such as weights=\{"": 0, …\}'
+    with pytest.raises(ValueError, match=said):
+        fr.read_interactions(source, weights=weights)
+    for options in ({"weights": {**weights, "": 0}}, {"weights": weights, "where": {"event": ["view", "buy"]}}):
+        assert events_of(fr.read_interactions(source, **options)) == ([("a", "x"), ("c", "x")], [1, 5])
+    assert events_of(fr.read_interactions(source, weights={**weights, "": 2}))[1] == [1, 2, 5]
+
+
 def test_a_column_of_many_labels_holds_no_kinds():
     frame = pd.DataFrame({"user": range(60), "item": range(60), "event": [f"concert {n}" for n in range(60)]})
     assert fr.read_interactions(frame).n_interactions == 60
