@@ -405,16 +405,19 @@ def ratings(folder: Folder, name: str) -> fr.Interactions:
 
 
 # This note is to be deleted with the next run of these tasks.
-EARLIER_BLEND = "Blend was measured before: of the three best, its weights from a random fifth of each user's items."
+EARLIER_BLEND = (
+    "Blend was measured earlier, with the three best models, and with weights from a random fifth of each user's items."
+)
 
 TASKS = [
     Task(
         "gowalla",
-        "Gowalla check-ins, the split of NGCF and LightGCN: 29 858 users, 40 981 places. Published figures are those "
-        "of the BARS leaderboard and of the papers named. Settings were found on the last fifth of each user's list in "
-        "the training part: like the test part, and unlike a random one, it has more of the popular places. No setting "
-        "of this table was chosen by the test part, but it was in view more than once while the models were built, and "
-        "which part to hide was decided after counting how often popular places are in it.",
+        "Gowalla check-ins, the split of NGCF and LightGCN: 29 858 users, 40 981 places. Published figures are "
+        "those of the BARS leaderboard and of the named papers. Settings were found on the last fifth of each "
+        "user's list in the training part. Like the test part, and unlike a random fifth, it has more of the "
+        "popular places. No setting of this table was chosen by the test part. But the test part was looked at more "
+        "than once while the models were built. The last fifth was chosen after popular places had been counted in "
+        "the test part.",
         gowalla,
         ("recall@20", "ndcg@20"),
         LARGE,
@@ -438,19 +441,20 @@ TASKS = [
     ),
     Task(
         "ml-1m",
-        "MovieLens 1M, every rating an interaction; a random fifth is to be found. No published figures are of this "
-        "split. " + EARLIER_BLEND,
+        "MovieLens 1M. Every rating is an interaction, and a random fifth is hidden for the test. There are no "
+        "published figures of this split. " + EARLIER_BLEND,
         random_fifth("ml-1m"),
         ("recall@20", "ndcg@10"),
         RANKERS + RANKING_PEERS,
     ),
     Task(
         "ml-1m-time",
-        "MovieLens 1M, every rating an interaction, one cut in time: the last tenth of all events is to be found, for "
-        "users who have a history before the cut. Settings were found on the last ninth of what is before it, cut in "
-        "time as well. The times of a quarter of the events are interpolated within the order of their user's. "
-        "Softmax and Item2Vec by likeness had fewer draws than on the other data sets, and the network was not "
-        "measured again with the true times. Of Blend's five candidates the hidden part gave all weight to one.",
+        "MovieLens 1M, with one cut in time. Every rating is an interaction. The test part is the last tenth of all "
+        "events, for users with a history before the cut. Settings were found on the last ninth of the events "
+        "before the cut, with a cut in time as well. The times of a quarter of the events are interpolated, within "
+        'the order of the user\'s events. Softmax and "Item2Vec, similar" had fewer draws than on the other data '
+        "sets. `MLPRecommender` was not measured again with the true times. Of Blend's five candidates, one got all "
+        "the weight on the hidden part.",
         by_time,
         ("ndcg@10", "recall@20"),
         [SEQUENCES if contender.name == SEQUENCES.name else contender for contender in RANKERS + RANKING_PEERS],
@@ -458,17 +462,18 @@ TASKS = [
     ),
     Task(
         "ml-100k",
-        "MovieLens 100K, every rating an interaction; a random fifth is to be found. No published figures are of this "
-        "split.",
+        "MovieLens 100K. Every rating is an interaction, and a random fifth is hidden for the test. There are no "
+        "published figures of this split.",
         random_fifth("ml-100k"),
         ("recall@20", "ndcg@10"),
         RANKERS + RANKING_PEERS,
     ),
     Task(
         "ml-1m-leave-one-out",
-        "MovieLens 1M, the last item of each user ranked among 99 drawn at random that the user has not had, for "
-        "comparison with the literature only: ranking among samples is biased and can reverse the order of models "
-        "(Krichene, Rendle 2020). Settings were found on the last but one item.",
+        "MovieLens 1M. The last item of each user is ranked among 99 items that the user has not had, drawn at "
+        "random. This table is for comparison with the literature only: ranking among samples is biased and can "
+        "reverse the order of models (Krichene, Rendle 2020). Settings were found on the last but one item of each "
+        "user.",
         leave_last,
         ("biased_sampled_hit_rate@10", "biased_sampled_ndcg@10"),
         [
@@ -519,8 +524,9 @@ TASKS = [
     ),
     Task(
         "ml-100k-ratings",
-        "MovieLens 100K, ratings to be predicted: the mean of the five published folds u1 to u5, each searched on its "
-        "own training part. Predictions are clipped to 1 … 5, as Surprise does.",
+        "MovieLens 100K, prediction of ratings. The figures are means of the five published folds u1 to u5. "
+        "Settings were searched for on each fold's own training part. Predictions are clipped to 1 … 5, as Surprise "
+        "does.",
         published_folds,
         ("rmse", "mae"),
         RATERS + SURPRISE,
@@ -529,9 +535,9 @@ TASKS = [
     ),
     Task(
         "ml-1m-ratings",
-        "MovieLens 1M, ratings to be predicted: the mean of five random folds, each searched on its own training part. "
-        "Predictions are clipped to 1 … 5, as Surprise does. Published figures are Surprise's own, of other random "
-        "folds.",
+        "MovieLens 1M, prediction of ratings. The figures are means of five random folds. Settings were searched "
+        "for on each fold's own training part. Predictions are clipped to 1 … 5, as Surprise does. Published "
+        "figures are Surprise's own, of other random folds.",
         random_folds,
         ("rmse", "mae"),
         RATERS + SURPRISE[:1],
@@ -686,11 +692,12 @@ This page has the accuracy of all models on seven tasks. `bench/accuracy.py` wro
 
 - **Settings** were found by `fastrec.search` (Optuna's sampler) on a hidden part of the training data, a random tenth
   if nothing else is said. The test part was used once, at the end. *draws* is the number of settings that were tried.
-- **Measures** rank all items that a user has not had in training. None are sampled, if nothing else is said.
+- **Measures** rank all items that a user has not had in training. No items are sampled, if nothing else is said.
   Intervals are 95 % over users.
-- **Other libraries** stand in italics. They were searched and tested by the same code, with as many draws.
-- **Gowalla** has settings from earlier, longer searches, too (`GOWALLA` in the script). The setting that was better
-  on the hidden part was taken.
+- **Other libraries** stand in italics. Their settings were searched for, and tested, by the same code, with as many
+  draws.
+- **Gowalla** has settings from earlier, longer searches, too (`GOWALLA` in the script). The better setting on the
+  hidden part was taken.
 - **Blend** joins the five models that were best on the hidden part, with the weights that are best there (NDCG@20).
   Members with next to no weight are left out.
 - **Columns.** *defaults* is the first measure with no option set at all. *fit* is the processor time of one fit with

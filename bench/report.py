@@ -22,16 +22,16 @@ Record = dict[str, Any]
 
 HEAD = """# Benchmarks
 
-Each row of the first table is a race: fastrec beside another library, on one machine, in one run, in turns. "Times as
-fast" goes from the setting with the least gain to that with the greatest. Below 1, the other library is faster. The
-tables below have the figures of each setting.
+Each row of the first table compares fastrec with another library, on one machine, in one run, in turns. "Times as fast"
+goes from the setting with the least gain to the setting with the greatest gain. Below 1, the other library is faster.
+The tables below have the figures of each setting.
 
 {summary}
 
-**How to read it.** Seconds are of a machine with 2 cores (AMD Zen 4), which others used too: trust the ratios, not the
-seconds. Where a table has CPU seconds, these decide. Figures are medians over the repeats, and so are ratios. Compile
-time is left out, unless it is what is measured. Peers run with the settings that a row names, else with their own
-defaults, on as many threads as fastrec.
+**How to read it.** Seconds are of a machine with 2 cores (AMD Zen 4), which others used too. So trust the ratios more
+than the seconds. If a table has CPU seconds, compare these. Figures are medians over the repeats, and so are ratios.
+Compile time is left out, except in the tables that measure it. The peers are the other libraries. They run with the
+settings that a row names, or else with their own defaults, on as many threads as fastrec.
 
 **How to repeat it.** The line under each table has the command that made it, the date, the machine and the versions of
 all packages. The data are [Gowalla](https://snap.stanford.edu/data/loc-Gowalla.html), with the split of LightGCN, and
@@ -39,15 +39,15 @@ all packages. The data are [Gowalla](https://snap.stanford.edu/data/loc-Gowalla.
 the peers: implicit, faiss, LightFM, gensim, rusket, irspack, skrecsys, fastslim and others install side by side (tried
 on Linux, Python 3.11, NumPy 2.4). `python bench/report.py` then writes this page.
 
-**What is not the same.** implicit weighs an entry by alpha·v and fastrec by 1 + alpha·v, so both are run to one loss.
-skrecsys takes two columns of ids and codes them, so fastrec has a row of its own that does this too. irspack has no
-lists for all users outside its evaluator, so only its fits are timed. The lists of its cosine neighbours are others.
-rusket's `BPR` draws negatives uniformly and fastrec's row adaptively, with the options that the row names: the goal is
-an NDCG, not a number of steps. "peak MiB" is what the process held above the start of a run. Written, but not run
-yet: iALS to one loss beside rusket and implicit (`als_loss`, `als_light`), and RP3beta (`walks`).
+**What is not the same.** implicit gives an entry the weight alpha·v and fastrec gives it 1 + alpha·v, so both are run
+to the same loss. skrecsys takes two columns of ids and codes them, so one of fastrec's rows does this too. irspack has
+no lists for all users outside its evaluator, so only its fits are timed. The lists of irspack's cosine neighbours
+differ from those of the others. rusket's `BPR` draws negatives uniformly, and fastrec's row draws them adaptively, with
+the options that the row names. So both run to an NDCG, and not for a number of steps. "peak MiB" is the memory of the
+process above its memory at the start of a run. Two benchmarks are written but were not run yet: iALS to one loss beside
+rusket and implicit (`als_loss`, `als_light`), and RP3beta (`walks`).
 
-How good the lists of the models are, beside other libraries and published figures, is on a page of its own:
-[accuracy](accuracy.md).
+Another page compares the accuracy of the models with other libraries and published figures: [accuracy](accuracy.md).
 """
 
 
