@@ -32,6 +32,8 @@ _NAMES: dict[str, tuple[str, ...]] = {
         "username userindex useridx visitor visitorid customer customerid reviewer reviewerid member memberid "
         "account accountid profile profileid person personid client clientid buyer buyerid shopper shopperid "
         "listener listenerid reader readerid player playerid consumerid panelistid",
+        "customerno customernumber custid custno userno usernumber clientno clientnumber memberno membernumber "
+        "accountno accountnumber buyerno buyernumber",
         "email emailaddress useremail customeremail",
         "session sessionid household householdid householdkey",
     ),
@@ -44,6 +46,8 @@ _NAMES: dict[str, tuple[str, ...]] = {
         "restaurant restaurantid course courseid joke jokeid ad adid stream streamid photo photoid post postid "
         "offer offerid hotel hotelid itemindex itemidx content contentid show showid podcast podcastid "
         "lineitemsku",
+        "itemno itemnumber productno productnumber articleno articlenumber partno partnumber",
+        "isbn13 isbn10 ean ean13 gtin gtin13 gtin14 upc barcode",
     ),
     "value": (
         "value rating ratings",
@@ -70,7 +74,10 @@ _NAMES: dict[str, tuple[str, ...]] = {
     "item id": ("id",),
 }
 # A table with such a column and without one of users has orders, whose users are in another table.
-_ORDERS = "order orderid invoice invoiceno invoiceid basket basketid transaction transactionid receipt receiptid"
+_ORDERS = (
+    "order orderid orderno ordernumber invoice invoiceno invoicenumber invoiceid basket basketid transaction "
+    "transactionid receipt receiptid"
+)
 _OPTIONAL = ("value", "time", "event")
 UNREAD = "not read"  # the columns without a role, as data shows them beside the roles
 

@@ -1,12 +1,18 @@
 """Columns recognised by their names, and a first line that names them or does not."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 
 import fastrec as fr
-from fastrec.data.recognition import begins_with_header, recognise, refuse_table
+from fastrec.data.recognition import _NAMES, begins_with_header, recognise, recognise_item_columns, refuse_table
 from tests.data.tables import CSV, write
+
+ROOT = Path(__file__).parents[2]
+UNNAMED = {"user": None, "item": None, "value": None, "time": None}
 
 
 def test_columns_in_two_roles_are_refused(tmp_path):
@@ -30,6 +36,39 @@ def test_usual_names_are_recognised(names):
     assert roles[:2] == (0, 1)
     assert roles.value in (2, None)
     assert roles.time in (3, None)
+
+
+@pytest.mark.parametrize(
+    "user", ["Customer No", "Customer No.", "customer number", "customer_no", "Client", "Client-No:token", "CUST_ID"]
+)
+@pytest.mark.parametrize(
+    "item", ["ISBN", "isbn13", "ISBN-13", "EAN", "gtin", "Article", "article_no", "Product No", "item number", "UPC"]
+)
+def test_names_of_shops_are_recognised(user, item):
+    assert recognise([user, item, "Event", "Qty", "Date"], **UNNAMED, event=None) == (0, 1, 3, 4, 2)
+    assert recognise_item_columns(["Price", item, "Title"], item=None, title=None) == (1, 2)
+
+
+def test_numbers_and_codes_of_articles_give_way_to_their_ids():
+    assert recognise(["EAN", "article_no", "product_id", "customer_no", "email"], **UNNAMED)[:2] == (3, 2)
+    assert recognise(["EAN", "article_no", "customer_no", "customer_id"], **UNNAMED)[:2] == (3, 1)
+    assert recognise_item_columns(["isbn13", "isbn", "title"], item=None, title=None) == (1, 2)
+    with pytest.raises(ValueError, match="item column could be any of 'EAN', 'GTIN'"):
+        recognise(["EAN", "GTIN", "customer_no"], **UNNAMED)
+
+
+def test_orders_by_number_without_users_are_told_to_join():
+    with pytest.raises(ValueError, match="if another table has the users of the orders, join the two first"):
+        recognise(["Order No", "Article No", "Qty"], **UNNAMED)
+
+
+def test_the_documentation_lists_every_recognised_name():
+    lines = (ROOT / "docs" / "how-to" / "reading.md").read_text(encoding="utf-8").splitlines()
+    first = lines.index("| column | names |") + 2
+    listed = [line.split("|")[2] for line in lines[first : first + len(_NAMES)]]
+    written = [tuple(" ".join(re.findall("`(.*?)`", group)) for group in names.split(";")) for names in listed]
+    assert written == list(_NAMES.values())
+    assert not lines[first + len(_NAMES)]
 
 
 def test_general_names_win_over_special_ones():
