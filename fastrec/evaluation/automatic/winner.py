@@ -1,18 +1,26 @@
 """The winner of a contest: its best trial, or a Blend of the best families if that is clearly better."""
 
 import functools
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from sklearn.base import clone
 
 from fastrec.evaluation.automatic.contest import Contest, Entry
 from fastrec.models import Blend
+from fastrec.models.base.weighting import Form
 from fastrec.preprocessing import split_last
 
 # A Blend of the best families is taken if it exceeds the best score by this share.
 WORTH = 0.01
 # Members of the Blend: families whose best score is at least this share of the best.
 MEMBERS, NEAR = 3, 0.85
+# The form of the values that a model learns from, for its reason; the values themselves need no word.
+FORMS: Mapping[Form, str] = {
+    "raw": "",
+    "log": "; it learns from the logarithms of the values",
+    "binary": "; it counts each event once, whatever its value or weight",
+}
 
 
 class Winner(NamedTuple):
@@ -35,17 +43,21 @@ def find_winner(contest: Contest, blend: bool) -> Winner:
     """
     best, *others = contest.ranked()
     second = next((entry for entry in others if entry.family != best.family and entry.share == best.share), None)
-    ahead = "" if second is None else f", {best.score / max(second.score, 1e-12) - 1:+.1%} beside {second.family}"
-    reason = f"{contest.metric} {best.score:.4f} on {best.form} values{ahead}"
+    lead = "" if second is None else f", {best.score / max(second.score, 1e-12) - 1:+.1%} beside {second.family}"
+    reason = f"{contest.metric} {best.score:.4f} on the hidden events{lead}{FORMS[best.form]}"
     blended = _find_blend(contest) if blend else None
     if blended is None:
         return Winner(contest.make(best), best, reason)
     model, gain = blended
-    return Winner(model, best, f"{reason}; a Blend of the best families is {gain:+.1%} better on the same part")
+    alone = f"{best.family}, the best single family, has {contest.metric} {best.score:.4f} on the hidden events"
+    return Winner(model, best, f"{alone}; this Blend of the best families has {gain:.1%} more")
 
 
 def _find_blend(contest: Contest) -> tuple[Any, float] | None:
-    """Finds a Blend of the best families, weighed within the training part, and its gain; None if it loses."""
+    """Finds a Blend of the best families, weighed within the training part, and its gain; None if it loses.
+
+    Members that got no weight are left out; a Blend of one member is that member, and no Blend.
+    """
     chosen: dict[str, Entry] = {}
     best = contest.ranked()[0]
     for entry in contest.ranked():
@@ -57,5 +69,8 @@ def _find_blend(contest: Contest) -> tuple[Any, float] | None:
     late = functools.partial(split_last, n=0.2)
     tried = Blend(members, validation=late if contest.part == "last" else 0.2, n_jobs=contest.n_jobs)
     gain = contest.score_new(tried) / max(best.score, 1e-12) - 1
-    weights = tried.weights_.tolist()
-    return (Blend(list(map(clone, members)), weights=weights, n_jobs=contest.n_jobs), gain) if gain > WORTH else None
+    weighed = [(clone(member), weight) for member, weight in zip(members, tried.weights_.tolist(), strict=True) if weight]
+    if len(weighed) < 2 or gain <= WORTH:
+        return None
+    kept, weights = map(list, zip(*weighed, strict=True))
+    return Blend(kept, weights=weights, n_jobs=contest.n_jobs), gain
