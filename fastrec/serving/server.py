@@ -98,6 +98,7 @@ class Server:
             self.naming.check_model(updater.snapshot.model)
             self.updater = updater
             self.metrics.took_model("start")
+            log.info("serving %s", updater.snapshot.version)
             gc.freeze()  # loaded objects stay: the collector need not visit them under load
         except Exception as error:
             log.error("cannot serve %s: %s: %s", self.settings.model, type(error).__name__, error)
