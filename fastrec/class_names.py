@@ -33,8 +33,11 @@ _OTHER_NAMES: dict[str, tuple[str, ...]] = {
     "SLIM": ("slimelastic", "fslim", "slimrecommender", "admmslim"),
     "PureSVD": ("truncatedsvd", "svdrecommender", "randomizedsvd", "psvd"),
     "GraphFilter": ("lightgcn", "ngcf", "gfcf", "bspm", "chebycf", "simgcl", "sgl", "turbocf", "lgcn"),
+    'ItemKNN(similarity="cosine")': ("cosinerecommender",),
+    'ItemKNN(similarity="tfidf")': ("tfidfrecommender",),
+    'ItemKNN(similarity="bm25")': ("bm25recommender",),
     "ItemKNN": (
-        "itemitemrecommender", "cosinerecommender", "tfidfrecommender", "bm25recommender", "itemitem", "itemcf",
+        "itemitemrecommender", "itemitem", "itemcf",
         "itemknncf", "iknn", "itemknnscorer", "knnbasic", "knnwithmeans", "knnbaseline", "knnwithzscore", "slopeone",
         "swing", "nearestneighbours",
     ),
@@ -54,7 +57,7 @@ _OTHER_NAMES: dict[str, tuple[str, ...]] = {
     "TwoStage": ("cascade", "candidaterankingmodel", "twostagemodel", "lambdamart", "rankingmodel"),
     "Interactions, which read_interactions makes": ("dataset", "trainset", "interactiondataset", "ratings"),
     "split_random, split_time or split_last": ("traintestsplit", "trainvaltestsplit"),
-    "split_last": ("leavelastout", "leaveoneout", "lastnsplitter"),
+    "split_last": ("leavelastout", "leaveoneout", "lastnsplitter", "leavekoutsplit"),
     "split_time or RollingTime": ("timesplitter", "timerangesplit"),
     'evaluate, by metrics such as "precision@10"': (
         "precisionatk", "recallatk", "ndcgatk", "mapatk", "meanaverageprecisionatk", "aucatk", "aucscore",

@@ -165,6 +165,7 @@ _OTHER_NAMES: dict[str, tuple[str, ...]] = {
     "blocks": ("num_blocks", "n_blocks", "num_layers", "n_layers", "num_hidden_layers"),
     "heads": ("num_heads", "n_heads", "num_attention_heads"),
     "hidden": ("inner_size", "dim_feedforward", "intermediate_size"),
+    "neighbors": ("K", "k", "n_neighbors", "num_neighbors", "k_neighbors", "n_nbrs", "max_nbrs"),
     "window": ("maxlen", "max_len", "max_length", "max_seq_len", "max_seq_length", "window_size"),
     "dropout": ("dropout_rate", "dropout_prob", "hidden_dropout_prob"),
     "negatives": ("num_negatives", "n_negatives", "neg_samples"),
@@ -186,7 +187,7 @@ _OTHER_NAMES: dict[str, tuple[str, ...]] = {
     "deny": ("filter_items", "exclude", "exclude_items", "blacklist", "blocklist", "denylist", "filter_out", "ban"),
     "allow": ("items", "item_ids", "items_to_recommend", "whitelist", "allowlist", "include", "candidates", "selector"),
     "users": (
-        "user", "userid", "userids", "user_id", "user_ids", "user_items", "uid", "uids", "recalculate_user", "dataset",
+        "user", "userid", "userids", "user_id", "user_ids", "uid", "uids", "dataset",
     ),
     "user": ("users", "userid", "user_id", "user_ids", "uid", "user_col", "user_column", "userCol"),
     "items": ("item", "itemid", "itemids", "item_id", "item_ids", "iid", "iids"),
@@ -216,17 +217,28 @@ _OTHER_NAMES: dict[str, tuple[str, ...]] = {
     ),
     "recommend": (
         "recommend_all", "recommendForAllUsers", "recommendForUserSubset", "recommend_k_items", "recommendProducts",
-        "full_sort_predict", "get_recommendations", "predict_topk",
+        "full_sort_predict", "get_recommendations", "predict_topk", "rank_items",
     ),
-    "predict_pairs": ("test", "estimate", "predict_user", "predict_rank", "predict_score", "score_pairs", "rank_items"),
+    "predict_pairs": ("test", "estimate", "predict_user", "predict_rank", "predict_score", "score_pairs"),
     "similar_items": ("most_similar", "get_neighbors", "recommend_to_items", "itemitem", "similar", "find_similar"),
     "similar_users": ("similar_user", "neighbors_of"),
     "partial_fit": ("fit_partial", "update", "incremental_fit"),
     "update_users": ("partial_fit_users", "recalculate_users"),
-    "update_items": ("partial_fit_items", "recalculate_items"),
+    "update_items": ("partial_fit_items", "recalculate_items", "recalculate_item"),
+    "transform": ("recalculate_user",),
     "explain": ("explain_recommendation", "explanation"),
     "loss_curve_": ("loss_history", "training_loss", "history", "losses"),
 }  # fmt: skip
+
+# Options of other libraries that no option here replaces, and what there is in their place.
+_NO_OPTIONS: dict[str, str] = {
+    "recalculate_user": "give a history in the place of the id: recommend(model.histories([[item, …]]))",
+    "user_items": "the model knows the histories that it was fitted with; give others in the place of the ids",
+    "calculate_training_loss": "the loss of each epoch always stands in loss_curve_",
+    "use_gpu": "fastrec runs on CPUs",
+    "use_native": "all models are compiled",
+    "use_cg": 'the option solver chooses between "cg" and "cholesky"',
+}
 
 # Calls that in other libraries take a matrix, or more arguments than here, and what to call instead.
 _OTHER_CALLS: dict[str, str] = {
@@ -316,6 +328,8 @@ def _no_option(
     right = suggest_option(wrong, free, misspelt=False) or suggest_option(wrong, options)
     if right is not None:
         return f"{caller}() has no option {wrong!r}; here it is called {right!r}"
+    if wrong in _NO_OPTIONS:
+        return f"{caller}() has no option {wrong!r}: {_NO_OPTIONS[wrong]}"
     of_class = None if made is None else suggest_option(wrong, inspect.signature(made).parameters)
     if made is not None and of_class is not None:
         return f"{caller}() has no option {wrong!r}; it is one of the model: {made.__name__}({of_class}=…)"

@@ -28,6 +28,8 @@ from fastrec.class_names import _OTHER_NAMES, _fold, suggest_class
         ("fsSLIM", "SLIM"),
         ("TruncatedSVD", "PureSVD"),
         ("AlternatingLeastSquares", "ImplicitALS"),
+        ("BM25Recommender", 'ItemKNN(similarity="bm25")'),
+        ("leave_k_out_split", "split_last"),
         ("Ease", "EASE"),
         ("sequence_rules", "SequenceRules"),
         ("Populairty", "Popularity"),

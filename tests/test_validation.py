@@ -96,6 +96,10 @@ def test_wrong_options_are_named_and_right_ones_pass():
         Model().recommend([1], N=3)
     with pytest.raises(TypeError, match=r"recommend\(\) has no option 'colour'; it has users, k"):
         Model().recommend([1], colour=3)
+    with pytest.raises(
+        TypeError, match=r"recommend\(\) has no option 'recalculate_user': give a history in the place of"
+    ):
+        Model().recommend([1], recalculate_user=True)
     with pytest.raises(TypeError, match="missing 1 required positional argument"):
         Model().recommend()
 

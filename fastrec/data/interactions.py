@@ -23,7 +23,7 @@ from fastrec.data.frames import Backend, make_frame
 from fastrec.data.recognition import UNREAD
 from fastrec.data.vocabulary import Vocabulary, frozen
 from fastrec.matrix.arrays import LARGEST_CODE, check_codes, readonly
-from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr
+from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr, check_structure
 from fastrec.matrix.pairs import build_csr, count_events, find_repeated, merge_repeated, number_cells
 from fastrec.matrix.sequences import Ties, count_ties, order_by_rank
 from fastrec.notebook import show_facts
@@ -240,7 +240,8 @@ class Interactions:
         >>> Interactions.from_matrix(np.array([[1.0, 0.0], [2.0, 3.0]])).n_interactions
         3
         """
-        cells = sparse.coo_array(matrix)
+        is_csr = getattr(matrix, "format", None) == "csr"  # whose two index arrays may be of two types
+        cells = sparse.coo_array(check_structure(matrix) if is_csr else matrix)
         if len(cells.shape) != 2:
             raise ValueError(f"matrix must be two-dimensional, users × items, got the shape {cells.shape}")
         users = np.arange(cells.shape[0]) if users is None else users
@@ -332,7 +333,8 @@ class Interactions:
         """Users × items: csr_array float32, int32 sorted indices, int64 indptr, read-only; made once and kept.
 
         Several interactions of one user and item become one cell, by the policy of `duplicates`, or their sum without a
-        policy. An interaction of value 0 is a stored zero.
+        policy. An interaction of value 0 is a stored zero. Other libraries may want to write to it: give them
+        ``data.matrix.copy()``.
         """
         return self.matrix_by("sum")
 

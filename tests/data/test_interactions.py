@@ -331,6 +331,8 @@ def test_a_matrix_becomes_interactions():
     np.testing.assert_array_equal(data.matrix.toarray(), matrix.toarray())
     assert data.users.ids.tolist() == ["a", "b", "c"]
     assert Interactions.from_matrix(sparse.csr_matrix(matrix)).shape == (3, 2)
+    again = Interactions.from_matrix(sparse.csr_matrix(data.matrix))  # SciPy keeps two types of indices there
+    np.testing.assert_array_equal(again.matrix.toarray(), matrix.toarray())
 
 
 def test_repr_answers_first_questions():

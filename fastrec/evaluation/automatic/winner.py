@@ -69,8 +69,8 @@ def _find_blend(contest: Contest) -> tuple[Any, float] | None:
     late = functools.partial(split_last, n=0.2)
     tried = Blend(members, validation=late if contest.part == "last" else 0.2, n_jobs=contest.n_jobs)
     gain = contest.score_new(tried) / max(best.score, 1e-12) - 1
-    weighed = [(clone(member), weight) for member, weight in zip(members, tried.weights_.tolist(), strict=True) if weight]
-    if len(weighed) < 2 or gain <= WORTH:
+    weights = tried.weights_.tolist()
+    kept = [clone(member) for member, weight in zip(members, weights, strict=True) if weight]
+    if len(kept) < 2 or gain <= WORTH:
         return None
-    kept, weights = map(list, zip(*weighed, strict=True))
-    return Blend(kept, weights=weights, n_jobs=contest.n_jobs), gain
+    return Blend(kept, weights=[weight for weight in weights if weight], n_jobs=contest.n_jobs), gain

@@ -1,6 +1,6 @@
 """Items as callers give them: one list for all users, a list for each, or a matrix; all become codes and rows."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -36,7 +36,8 @@ def check_same_items(model: Catalogued, X: Interactions) -> None:
         )
     raise ValueError(
         f"X has another item vocabulary ({len(X.items)} items) than the model was fitted with "
-        f"({len(model.items_)} items); make it with Interactions(..., items=model.items_)"
+        f"({len(model.items_)} items). Make the histories of others with model.histories([{{item: value, …}}, …]), or "
+        "make X with items=model.items_ and the codes model.items_.encode(ids)"
     )
 
 
@@ -55,16 +56,23 @@ def encode_lists(
     return make(codes, list(map(len, rows)), len(model.item_vocabulary))
 
 
-def order_lists(model: Catalogued, lists: Iterable[Any], on_unknown: str) -> Interactions:
-    """An event for each item of each list, the last one the newest; a repeated item counts once, at its last place."""
-    rows = [list(as_sequence(items)) for items in lists]
-    codes = encode_items(model, "items", [item for row in rows for item in row], on_unknown)
+def order_lists(model: Catalogued, lists: Sequence[Any], on_unknown: str) -> Interactions:
+    """An event for each item of each list, the last one the newest; a repeated item counts once, at its last place.
+
+    A mapping gives its items values; without a mapping there are no values.
+    """
+    rows = [
+        list(row.items()) if isinstance(row, Mapping) else [(item, 1.0) for item in as_sequence(row)] for row in lists
+    ]
+    pairs = [pair for row in rows for pair in row]
+    codes = encode_items(model, "items", [item for item, _ in pairs], on_unknown)
     users, known = np.repeat(np.arange(len(rows)), list(map(len, rows))), codes >= 0
+    values = [value for _, value in pairs] if any(isinstance(row, Mapping) for row in lists) else None
     times = np.flatnonzero(known)  # all times differ
-    labels = CodeVocabulary(len(rows))
     return Interactions(
-        users[known], codes[known], times=times, users=labels, items=model.item_vocabulary, duplicates="max"
-    )
+        users[known], codes[known], None if values is None else np.asarray(values)[known], times=times,
+        users=CodeVocabulary(len(rows)), items=model.item_vocabulary, duplicates="max",
+    )  # fmt: skip
 
 
 def check_list(row: Any) -> Any:

@@ -1,6 +1,7 @@
 """The base of all recommenders: the questions to a model, in the ids of the caller."""
 
 import os
+from collections.abc import Mapping
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -186,7 +187,8 @@ class Recommender(Answering):
         ----------
         items
             A sequence of n sequences of item ids (codes, if the model was fitted with a matrix), the oldest first
-            for a model that reads an order. A repeated item counts once, at its last place.
+            for a model that reads an order. A repeated item counts once, at its last place. A mapping in the place of a
+            sequence gives each item a value: ``{item: value, …}``.
         on_unknown
             Whether an item that the model does not know is an error or left out.
 
@@ -194,7 +196,8 @@ class Recommender(Answering):
         -------
         csr_array of shape (n, n_items)
             A matrix of ones; or of the places of items in their list, from 1 on, if the model needs an order. If the
-            model fades histories (its `recency` is below 1), Interactions of that shape, whose times are the order.
+            model fades histories (its `recency` is below 1), or a mapping gives values, Interactions of that shape,
+            whose times are the order.
 
         Raises
         ------
@@ -210,11 +213,13 @@ class Recommender(Answering):
         >>> model.recommend(model.histories([[0], [0, 1]]), k=1).codes
         array([[1],
                [2]], dtype=int32)
+        >>> model.histories([{0: 5.0, 2: 1.0}]).values
+        array([5., 1.], dtype=float32)
         """
         self._check_fitted()
         check_choice("on_unknown", on_unknown, ("error", "skip"))
-        lists = map(check_list, as_sequence(items))
-        if self.fades:
+        lists = list(map(check_list, as_sequence(items)))
+        if self.fades or any(isinstance(row, Mapping) for row in lists):
             return order_lists(self, lists, on_unknown)
         return encode_lists(self, "items", lists, on_unknown, places=self.needs_order)
 

@@ -46,7 +46,7 @@ def test_a_blend_wins_where_it_is_worth_it(contest, monkeypatch):
         assert ("this Blend of the best families" in winner.reason) == wins
 
 
-@pytest.mark.parametrize("weights, members", [([1.0, 0.0, 0.0], 0), ([0.5, 0.0, 1.0], 2), ([1.0, 1.0, 1.0], 3)])
+@pytest.mark.parametrize(("weights", "members"), [([1.0, 0.0, 0.0], 0), ([0.5, 0.0, 1.0], 2), ([1.0, 1.0, 1.0], 3)])
 def test_members_without_a_weight_are_no_part_of_a_blend(contest, monkeypatch, weights, members):
     monkeypatch.setattr(winner_module, "WORTH", -1.0)
     monkeypatch.setattr(winner_module, "NEAR", 0.0)

@@ -94,7 +94,10 @@ FORGERIES = [
     (learn("n_iter_", kind="code"), "code"),
     (learn("seen_", kind="value", value=None), None),
     (learn("n_features_in_", kind="value", value=10), "n_features_in_ must be of shape"),
-    (learn("item_info_", kind="columns", columns=[{"name": "x", "kind": "vocabulary"}]), "not of a kind that columns can have"),
+    (
+        learn("item_info_", kind="columns", columns=[{"name": "x", "kind": "vocabulary"}]),
+        "not of a kind that columns can have",
+    ),
     (lambda arrays, record: arrays.pop("seen/indices"), "indices"),
     (lambda arrays, record: record["learned"]["seen_"].update(shape=[12, 8]), "n_items is 8"),
     (lambda arrays, record: record["learned"]["seen_"].update(shape=[2**70, 9]), "fit"),
