@@ -1,5 +1,6 @@
 """Columns of any kind as ids, values and times; a value that would need a guess is refused with its row and column."""
 
+import re
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from numbers import Real
@@ -34,6 +35,7 @@ _FILL_VALUE = (
 )
 
 BLOCK = 1 << 18  # integers factorized at a time
+_DOTTED = re.compile(r"^([0-9]{1,2})\.([0-9]{1,2})\.([0-9]{4})(?![0-9])")  # a date with dots has its day first
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # Seconds between these (1990 and 2100) count as dates, and so do milli-, micro- and nanoseconds.
 _PLAUSIBLE_SECONDS = (631_152_000, 4_102_444_800)
@@ -269,14 +271,14 @@ def read_times(column: Column, name: str, unit: TimeUnit | None) -> tuple[NDArra
     try:
         numbers = _read_numbers(column, name, FILL_DOWN)
     except NoNumberError:
-        return _read_iso(column, name, unit)
+        return _read_dates(column, name, unit)
     if numbers.dtype.kind in "iu":
         if numbers.dtype == np.uint64 and numbers.size and numbers.max() > np.iinfo(np.int64).max:
             raise ValueError(f"{name} must fit in int64, got {numbers.max()}")
         times = numbers.astype(np.int64, copy=False)
         return times, unit or _plausible_unit(times)
     if numbers.dtype.kind != "f":
-        raise TypeError(f"{name} must be numbers, datetimes or ISO strings, got {numbers.dtype}")
+        raise TypeError(f"{name} must be numbers, datetimes or strings of dates, got {numbers.dtype}")
     # Of float16 the largest is below what an integer holds, to which times are compared.
     return _read_float_times(numbers.astype(np.float64, copy=False), name, unit)
 
@@ -333,24 +335,25 @@ def _datetime_integers(series: "nw.Series[Any]", unit: TimeUnit) -> NDArray[np.i
     return np.asarray(series.to_numpy()).astype(f"datetime64[{unit}]").astype(np.int64)
 
 
-def _read_iso(column: Column, name: str, unit: TimeUnit | None) -> tuple[NDArray[np.int64], TimeUnit | None]:
-    """ISO 8601 dates and times as microseconds; without an offset they are UTC."""
+def _read_dates(column: Column, name: str, unit: TimeUnit | None) -> tuple[NDArray[np.int64], TimeUnit | None]:
+    """Reads dates and times, in ISO 8601 or with dots, as microseconds; without an offset they are UTC."""
     letters = column.letters() if isinstance(column, TextColumn) else None
-    times = None if letters is None else _parse_uniform_iso(letters)
+    times = None if letters is None else _parse_uniform_iso(_put_year_first(letters))
     if times is None:
         values = column.to_list()
-        times = np.fromiter((_parse_iso(value, row, name) for row, value in enumerate(values)), np.int64, len(values))
+        times = np.fromiter((_parse_date(value, row, name) for row, value in enumerate(values)), np.int64, len(values))
     return (times, "us") if unit is None else (round_times(name, times, "us", unit), unit)
 
 
-def _parse_iso(value: Any, row: int, name: str) -> int:
+def _parse_date(value: Any, row: int, name: str) -> int:
     try:
         moment = _as_moment(value)
     except (ValueError, TypeError, AttributeError):
         raise ValueError(
-            f"{name} must be numbers, datetimes or ISO 8601 strings, such as 2020-01-31, 2020-01-31T12:00:00Z or "
-            f"2020-01-31 12:00:00 +0100, got {value!r} in row {row} (counted from 0). Read other dates with pandas "
-            "first, by to_datetime(column, dayfirst=True), say; or leave the times out with time=False"
+            f"{name} must be numbers, datetimes, ISO 8601 strings, such as 2020-01-31, 2020-01-31T12:00:00Z or "
+            f"2020-01-31 12:00:00 +0100, or dates with dots, such as 31.01.2020 12:00, got {value!r} in row {row} "
+            "(counted from 0). Read other dates with pandas first, by to_datetime(column, dayfirst=True), say; or "
+            "leave the times out with time=False"
         ) from None
     moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
     return (moment - _EPOCH) // timedelta(microseconds=1)
@@ -359,7 +362,19 @@ def _parse_iso(value: Any, row: int, name: str) -> int:
 def _as_moment(value: Any) -> datetime:
     if isinstance(value, datetime):
         return value
-    return datetime.combine(value, time()) if isinstance(value, date) else parse_moment(value)
+    if isinstance(value, date):
+        return datetime.combine(value, time())
+    return parse_moment(_DOTTED.sub(lambda found: f"{found[3]}-{found[2]:0>2}-{found[1]:0>2}", value))
+
+
+def _put_year_first(letters: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Rewrites strings that all begin with DD.MM.YYYY as YYYY-MM-DD…; other strings stay unchanged."""
+    if letters.shape[1] < 10 or (letters[:, [2, 5]] != ord(".")).any():
+        return letters
+    rewritten = letters.copy()
+    rewritten[:, :10] = letters[:, [6, 7, 8, 9, 2, 3, 4, 5, 0, 1]]
+    rewritten[:, [4, 7]] = ord("-")
+    return rewritten
 
 
 def _parse_uniform_iso(letters: NDArray[np.uint8]) -> NDArray[np.int64] | None:

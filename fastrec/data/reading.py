@@ -100,7 +100,8 @@ def read_interactions(
     Interactions
         Ids are in ascending order. In text files, ids are integers if every one of the column is written as an int64
         without leading zeros; otherwise they are strings, without the blanks around them. Times in ISO strings, such as
-        `2020-01-31`, `2020-01-31T12:00:00.5Z`, `2020-01-31 12:00:00 UTC` or `… +0100`, are microseconds.
+        `2020-01-31`, `2020-01-31T12:00:00.5Z`, `2020-01-31 12:00:00 UTC` or `… +0100`, are microseconds, and so are
+        dates with dots, whose day is first: `31.01.2020`, `31.01.2020 12:00` or `31.01.2020 12:00:00`.
 
     Raises
     ------

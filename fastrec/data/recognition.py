@@ -79,6 +79,11 @@ _ORDERS = (
     "transactionid receipt receiptid"
 )
 _OPTIONAL = ("value", "time", "event")
+_NUMBER_OR_DATE = re.compile(
+    r"[+-]?[0-9]*[.,]?[0-9]+([eE][+-]?[0-9]+)?"
+    r"|[0-9]{4}-[0-9]{2}-[0-9]{2}.*"
+    r"|[0-9]{1,2}\.[0-9]{1,2}\.[0-9]{4}.*"
+)
 UNREAD = "not read"  # the columns without a role, as data shows them beside the roles
 
 
@@ -198,10 +203,7 @@ def begins_with_header(first: Sequence[str], header: bool | None, chosen: Mappin
 
 def _is_no_name(field: str) -> bool:
     """Tells whether a field is a number or a date, which values are and names are not."""
-    return (
-        re.fullmatch(r"\s*[+-]?[0-9]*[.,]?[0-9]+([eE][+-]?[0-9]+)?\s*|\s*[0-9]{4}-[0-9]{2}-[0-9]{2}.*", field)
-        is not None
-    )
+    return _NUMBER_OR_DATE.fullmatch(field.strip()) is not None
 
 
 def refuse_table(X: Any, name: str) -> None:

@@ -184,10 +184,55 @@ def test_iso_strings_may_be_of_several_forms(engine, tmp_path):
 @given(st.lists(st.datetimes(dt.datetime(1700, 1, 1), dt.datetime(2200, 1, 1)), min_size=1, max_size=5))
 def test_the_fast_way_through_iso_strings_agrees_with_the_standard_library(moments):
     texts = [f"{moment:%Y-%m-%dT%H:%M:%S.%f}" for moment in moments]
-    expected = [columns_module._parse_iso(text, 0, "time") for text in texts]
+    expected = [columns_module._parse_date(text, 0, "time") for text in texts]
     for zone in ("", "Z", " UTC"):
         letters = TextColumn.of([text + zone for text in texts]).letters()
         assert columns_module._parse_uniform_iso(letters).tolist() == expected
+
+
+DOTTED = ["%d.%m.%Y", "%d.%m.%Y %H:%M", "%d.%m.%Y %H:%M:%S"]
+TABLES = [pd.DataFrame, pl.DataFrame, pa.table]
+
+
+def in_microseconds(text, form):
+    return (dt.datetime.strptime(text, form) - dt.datetime(1970, 1, 1)) // dt.timedelta(microseconds=1)
+
+
+@given(
+    st.lists(st.datetimes(dt.datetime(1000, 1, 1), dt.datetime(9000, 1, 1)), min_size=1, max_size=5),
+    st.sampled_from(DOTTED),
+    st.sampled_from(TABLES),
+)
+def test_dates_with_dots_have_their_day_first(moments, form, make):
+    texts = [moment.strftime(form) for moment in moments]
+    expected = [in_microseconds(text, form) for text in texts]
+    frame = {"user": [1] * len(texts), "item": [1] * len(texts), "date": texts}
+    assert times_of(make(frame), duplicates="sum") == (expected, "us")
+    letters = columns_module._put_year_first(TextColumn.of(texts).letters())
+    assert columns_module._parse_uniform_iso(letters).tolist() == expected
+    assert [columns_module._parse_date(text, 0, "date") for text in texts] == expected
+
+
+def test_dates_with_dots_are_read_from_text_in_several_forms(engine, tmp_path):
+    path = write(tmp_path, "user;item;Date\n1;1;24.11.2026 13:05\n2;2;01.02.2026 00:00\n")
+    first, second = (in_microseconds(text, DOTTED[1]) for text in ("24.11.2026 13:05", "01.02.2026 00:00"))
+    assert times_of(path) == ([first, second], "us")
+    path = write(tmp_path, "user;item;Date\n1;1;24.11.2026 13:05\n2;2; 1.2.2026\n3;3;2026-02-01\n")
+    assert times_of(path) == ([first, second, second], "us")
+    assert times_of(path, time_unit="s") == ([first // 10**6, second // 10**6, second // 10**6], "s")
+
+
+@pytest.mark.parametrize("make", [None, *TABLES])
+@pytest.mark.parametrize(
+    "wrong",
+    ["32.01.2026", "24.13.2026", "31.04.2026", "29.02.2025", "00.01.2026", "24/11/2026", "24.11/2026", "24.11.26x"],
+)
+def test_impossible_and_ambiguous_dates_are_named_by_their_row(make, tmp_path, wrong):
+    dates = ["24.11.2026", "29.02.2024", wrong]
+    text = "user,item,date\n" + "".join(f"{row},1,{date}\n" for row, date in enumerate(dates))
+    source = write(tmp_path, text) if make is None else make({"user": [0, 1, 2], "item": [1, 1, 1], "date": dates})
+    with pytest.raises(ValueError, match=f"'date' must be .* 31.01.2020 12:00, got '{wrong}' in row 2"):
+        fr.read_interactions(source)
 
 
 @pytest.mark.parametrize(
