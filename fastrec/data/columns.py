@@ -33,6 +33,10 @@ FILL_DOWN = (
 _FILL_VALUE = (
     "count each event once with value=False, or give such rows a value first (in pandas: frame[COLUMN].fillna(1))"
 )
+_FLOAT_IDS = (
+    "pandas makes floats of integers beside an empty cell, and drops leading zeros; read the file with dtype=str and "
+    "leave out rows without an id, or make integers again (frame.dropna(subset=[COLUMN]).astype({COLUMN: int}))"
+)
 
 BLOCK = 1 << 18  # integers factorized at a time
 _DOTTED = re.compile(r"^([0-9]{1,2})\.([0-9]{1,2})\.([0-9]{4})(?![0-9])")  # a date with dots has its day first
@@ -103,7 +107,11 @@ def _as_written(column: Column, name: str, advice: str) -> tuple[_Strings | None
     """The ids of a column as strings; or None, and the ids as integers."""
     none = np.empty(0, np.int64)
     if isinstance(column, nw.Series):
-        _refuse_missing(column.is_null().to_numpy(), name, advice)
+        has_floats = column.dtype.is_float() and len(column) > 0
+        _refuse_missing(column.is_null().to_numpy(), name, _FLOAT_IDS if has_floats else advice)
+        if has_floats:
+            got = str(column.dtype).lower()
+            raise TypeError(f"{name} must be integers or strings, got {got}: {_name_column(_FLOAT_IDS, name)}")
         column = decoded(column)
         if column.dtype == nw.String:
             return _factorize_series(column), none
@@ -195,11 +203,15 @@ def _rank(order: NDArray[Any]) -> NDArray[np.int32]:
 def _refuse_missing(missing: Any, name: str, advice: str) -> None:
     missing = np.asarray(missing, bool)
     if missing.any():
-        column = name.removeprefix("column ") if name.startswith("column ") else "column"
         raise ValueError(
             f"{name} must not be missing, but is in {np.count_nonzero(missing):,} of {len(missing):,} rows, first in "
-            f"row {int(np.argmax(missing))} (counted from 0): {advice.replace('COLUMN', column)}"
+            f"row {int(np.argmax(missing))} (counted from 0): {_name_column(advice, name)}"
         )
+
+
+def _name_column(advice: str, name: str) -> str:
+    """Returns an advice with the column's name in place of COLUMN."""
+    return advice.replace("COLUMN", name.removeprefix("column ") if name.startswith("column ") else "column")
 
 
 def _refuse_gap(column: TextColumn, name: str, advice: str) -> None:
@@ -352,8 +364,8 @@ def _parse_date(value: Any, row: int, name: str) -> int:
         raise ValueError(
             f"{name} must be numbers, datetimes, ISO 8601 strings, such as 2020-01-31, 2020-01-31T12:00:00Z or "
             f"2020-01-31 12:00:00 +0100, or dates with dots, such as 31.01.2020 12:00, got {value!r} in row {row} "
-            "(counted from 0). Read other dates with pandas first, by to_datetime(column, dayfirst=True), say; or "
-            "leave the times out with time=False"
+            "(counted from 0). Read a file with other dates by pandas.read_csv(file, dtype=str), and the dates by "
+            "pandas.to_datetime(column, dayfirst=True), say; or leave the times out with time=False"
         ) from None
     moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
     return (moment - _EPOCH) // timedelta(microseconds=1)

@@ -87,6 +87,25 @@ def test_bad_columns_of_a_frame_are_named(kind, columns, error, message):
         fr.read_interactions(kind(columns))
 
 
+@pytest.mark.parametrize("kind", [pd.DataFrame, pl.DataFrame, pa.table])
+def test_ids_that_came_as_floats_are_told_to_be_read_as_text(kind):
+    advice = (
+        r"pandas makes floats of integers beside an empty cell, .* read the file with dtype=str .*"
+        r"\(frame.dropna\(subset=\['user'\]\).astype\(\{'user': int\}\)\)$"
+    )
+    with pytest.raises(TypeError, match=r"column 'user' must be integers or strings, got float64: " + advice):
+        fr.read_interactions(kind({"user": [17.0, 23.0], "item": [1, 2]}))
+    floats = kind({"user": pa.array([17.0, None]) if kind is pa.table else [17.0, None], "item": [1, 2]})
+    with pytest.raises(ValueError, match=r"is in 1 of 2 rows, first in row 1 \(counted from 0\): " + advice):
+        fr.read_interactions(floats)
+
+
+def test_the_advice_for_ids_that_came_as_floats_works():
+    frame = pd.DataFrame({"user": [17, None, 23], "item": [1, 2, 3]})
+    whole = frame.dropna(subset=["user"]).astype({"user": int})
+    assert rows(fr.read_interactions(whole)) == [(17, 1), (23, 3)]
+
+
 def test_mixed_ids_in_a_frame_are_refused_by_row():
     with pytest.raises(TypeError, match=r"column 'user' must be all integers or all strings, got 'b' \(str\) in row 1"):
         fr.read_interactions(pd.DataFrame({"user": [1, "b"], "item": [1, 2]}))
