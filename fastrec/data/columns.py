@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from fastrec.data.checks import TimeUnit, check_values
 from fastrec.data.durations import UNITS_PER_SECOND, parse_moment, round_times
-from fastrec.data.frames import decoded, plain_column
+from fastrec.data.frames import decoded, plain_column, with_known_scale
 from fastrec.data.ids import as_ids, check_text, object_array, parse_integer
 from fastrec.data.text_columns import NoNumberError, TextColumn
 from fastrec.data.vocabulary import Vocabulary
@@ -107,6 +107,7 @@ def _as_written(column: Column, name: str, advice: str) -> tuple[_Strings | None
     """The ids of a column as strings; or None, and the ids as integers."""
     none = np.empty(0, np.int64)
     if isinstance(column, nw.Series):
+        column = with_known_scale(column)
         has_floats = column.dtype.is_float() and len(column) > 0
         _refuse_missing(column.is_null().to_numpy(), name, _FLOAT_IDS if has_floats else advice)
         if has_floats:

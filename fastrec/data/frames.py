@@ -146,7 +146,7 @@ def decoded(column: "nw.Series[Any]") -> "nw.Series[Any]":
 
     Decimals of a negative scale, of which narwhals knows nothing, become decimals without a fraction.
     """
-    column = _with_known_scale(column)
+    column = with_known_scale(column)
     if column.dtype not in (nw.Categorical, nw.Enum):
         return column
     native = column.to_native()
@@ -161,7 +161,10 @@ def decoded(column: "nw.Series[Any]") -> "nw.Series[Any]":
     return nw.from_native(pa.chunked_array(chunks, encoded.type.value_type), series_only=True)
 
 
-def _with_known_scale(column: "nw.Series[Any]") -> "nw.Series[Any]":
+def with_known_scale(column: "nw.Series[Any]") -> "nw.Series[Any]":
+    """Returns decimals of a negative scale, of which narwhals has no dtype, as decimals without a fraction; others
+    unchanged.
+    """
     native = column.to_native()
     if _fraction_digits(column) >= 0:
         return column
