@@ -14,6 +14,7 @@ from fastrec.kernels.next_items import Steps
 from fastrec.matrix.arrays import readonly, starts_of
 from fastrec.matrix.sequences import read_sequences
 from fastrec.metrics import ndcg, recall
+from fastrec.preprocessing import NextEvents
 from fastrec.solvers.attention_layout import AttentionLayout
 from fastrec.solvers.attention_training import AttentionTrainer, ItemDraws
 
@@ -130,12 +131,18 @@ def last_out(folder: Folder, repeats: int) -> Iterator[Record]:
     yield from measure(train, test)
 
 
-def next_events(folder: Folder, repeats: int) -> Iterator[Record]:
-    """The first 20 events of each user of ml-1m after a cut in time, each found from all before; intervals by user."""
+def _after_the_cut(folder: Folder) -> tuple[fr.Interactions, NextEvents]:
+    """The events of ml-1m before its cut in time, and the questions for the first events of each user after it."""
     data, cut = events_of(folder)
     train, _ = fr.split_time(data, at=cut)
     events = fr.next_events(data, after=cut, limit=LIMIT)
     tell_parts("ml-1m", train=train, test=events.truth)
+    return train, events
+
+
+def next_events(folder: Folder, repeats: int) -> Iterator[Record]:
+    """The first 20 events of each user of ml-1m after a cut in time, each found from all before; intervals by user."""
+    train, events = _after_the_cut(folder)
     yield from measure(train, events)
 
 
@@ -276,20 +283,14 @@ def attention(folder: Folder, repeats: int) -> Iterator[Record]:
 
 def attention_next_events(folder: Folder, repeats: int) -> Iterator[Record]:
     """The same on the first 20 events of each user of ml-1m after a cut in time, each found from all before."""
-    data, cut = events_of(folder)
-    train, _ = fr.split_time(data, at=cut)
-    events = fr.next_events(data, after=cut, limit=LIMIT)
-    tell_parts("ml-1m", train=train, test=events.truth)
+    train, events = _after_the_cut(folder)
     for seed in range(repeats):
         yield _one_seed(train, events, seed)
 
 
 def attention_blend(folder: Folder, repeats: int) -> Iterator[Record]:
     """The same events by a Blend of SequenceAttention and .4 of SequenceKNN, a weight from an earlier cut in time."""
-    data, cut = events_of(folder)
-    train, _ = fr.split_time(data, at=cut)
-    events = fr.next_events(data, after=cut, limit=LIMIT)
-    tell_parts("ml-1m", train=train, test=events.truth)
+    train, events = _after_the_cut(folder)
     for seed in range(repeats):
         members = [fr.SequenceAttention(random_state=seed, n_jobs=1), fr.SequenceKNN()]
         models = {f"Blend, seed {seed}": lambda members=members: fr.Blend(members, weights=[1.0, 0.4])}
