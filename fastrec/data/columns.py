@@ -1,6 +1,5 @@
 """Columns of any kind as ids, values and times; a value that would need a guess is refused with its row and column."""
 
-import re
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from numbers import Real
@@ -39,7 +38,6 @@ _FLOAT_IDS = (
 )
 
 BLOCK = 1 << 18  # integers factorized at a time
-_DOTTED = re.compile(r"^([0-9]{1,2})\.([0-9]{1,2})\.([0-9]{4})(?![0-9])")  # a date with dots has its day first
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # Seconds between these (1990 and 2100) count as dates, and so do milli-, micro- and nanoseconds.
 _PLAUSIBLE_SECONDS = (631_152_000, 4_102_444_800)
@@ -377,7 +375,7 @@ def _as_moment(value: Any) -> datetime:
         return value
     if isinstance(value, date):
         return datetime.combine(value, time())
-    return parse_moment(_DOTTED.sub(lambda found: f"{found[3]}-{found[2]:0>2}-{found[1]:0>2}", value))
+    return parse_moment(value)
 
 
 def _put_year_first(letters: NDArray[np.uint8]) -> NDArray[np.uint8]:

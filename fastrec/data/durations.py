@@ -19,6 +19,10 @@ _NUMPY_SECONDS = {
     **{unit: Fraction(1, 1000**power) for power, unit in enumerate(("ms", "us", "ns", "ps", "fs", "as"), 1)},
 }
 _INT64 = np.iinfo(np.int64)
+# A date with dots has its day first; spreadsheets write an hour before ten with one digit.
+_DOTTED = re.compile(r"([0-9]{1,2})\.([0-9]{1,2})\.([0-9]{4})(?![0-9])")
+_SHORT_HOUR = re.compile(r"(?<=[0-9][ T])([0-9])(?=:)")
+_DATES = "a date, or a string such as 2020-01-31 or 31.01.2020 12:00"  # what a moment may be, in errors
 _SECONDS = {"s": 1, "min": 60, "h": 3600, "d": 86400, "w": 7 * 86400, "y": 365.25 * 86400}
 
 
@@ -79,12 +83,18 @@ def _span(name: str, duration: timedelta | np.timedelta64) -> Decimal:
 
 
 def parse_moment(text: str) -> datetime:
-    """Parses a date or a time in ISO 8601, also with a blank before its zone, and with UTC or GMT as the zone.
+    """Parses a date or a time in ISO 8601 or with dots, also with a blank before its zone, with UTC or GMT as the zone,
+    and with an hour of one digit.
 
     >>> str(parse_moment("2019-10-01 00:00:00 UTC")), str(parse_moment("2024-03-01 10:11:12 +0100"))
     ('2019-10-01 00:00:00+00:00', '2024-03-01 10:11:12+01:00')
+    >>> str(parse_moment("24.11.2026 9:05"))
+    '2026-11-24 09:05:00'
     """
     text = re.sub(r"(?<=[0-9]) ?(UTC|GMT|Z|z)$", "+00:00", text.strip())
+    if dotted := _DOTTED.match(text):
+        text = f"{dotted[3]}-{dotted[2]:0>2}-{dotted[1]:0>2}{text[dotted.end() :]}"
+    text = _SHORT_HOUR.sub(r"0\1", text)
     return datetime.fromisoformat(re.sub(r"(?<=[0-9]) (?=[+-][0-9:]+$)", "", text))
 
 
@@ -99,7 +109,7 @@ def as_count(name: str, at: Any, unit: str | None) -> int:
         The name of the moment in errors.
     at
         A whole number in the unit (of Python or NumPy); or, if there is a unit, a date or time of Python, NumPy or
-        pandas, or a string in ISO 8601. Without a zone it is UTC.
+        pandas, or a string in ISO 8601 or with dots, such as 24.11.2026. Without a zone it is UTC.
     unit
         "s", "ms", "us" or "ns", or None.
 
@@ -119,13 +129,13 @@ def as_count(name: str, at: Any, unit: str | None) -> int:
         if isinstance(at, int | np.integer):
             return int(at)
         if not math.isfinite(at):
-            raise ValueError(f"{name} must be a finite number, a date or an ISO 8601 string, got {at!r}")
+            raise ValueError(f"{name} must be a finite number, {_DATES}, got {at!r}")
         number: Any = at
         if number != int(number):
-            raise TypeError(f"{name} must be a whole number, a date or an ISO 8601 string, got {at!r}: round it")
+            raise TypeError(f"{name} must be a whole number, {_DATES}, got {at!r}: round it")
         return int(number)
     if not is_date:
-        raise TypeError(f"{name} must be a number, a date or an ISO 8601 string, got {at!r}")
+        raise TypeError(f"{name} must be a number, {_DATES}, got {at!r}")
     seconds = _seconds(name, at)
     if unit is None:
         raise ValueError(
@@ -138,14 +148,14 @@ def as_count(name: str, at: Any, unit: str | None) -> int:
 def _seconds(name: str, at: Any) -> Fraction:
     """Returns a date or time as seconds since 1970, exactly."""
     if at != at:
-        raise TypeError(f"{name} must be a number, a date or an ISO 8601 string, got {at!r}, which is missing")
+        raise TypeError(f"{name} must be a number, {_DATES}, got {at!r}, which is missing")
     if isinstance(at, np.datetime64):
         return _seconds_of_numpy(name, at)
     if isinstance(at, str):
         try:
             at = parse_moment(at)
         except ValueError:
-            raise ValueError(f"{name} must be a number, a date or an ISO 8601 string, got {at!r}") from None
+            raise ValueError(f"{name} must be a number, {_DATES}, got {at!r}") from None
     if not isinstance(at, datetime):
         at = datetime.combine(at, time())
     span = (at if at.tzinfo is not None else at.replace(tzinfo=UTC)) - datetime(1970, 1, 1, tzinfo=UTC)

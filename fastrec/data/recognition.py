@@ -1,6 +1,7 @@
 """The roles of a table's columns: given by the caller, or recognised by their usual names."""
 
 import re
+import unicodedata
 from collections.abc import Container, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -24,8 +25,9 @@ class ItemRoles(NamedTuple):
     title: int | None
 
 
-# Names are compared without case, underscores, spaces and the part after a colon ("user_id:token" is "userid"). A name
-# of an earlier group wins over one of a later group; two names of one group are ambiguous, and the caller must choose.
+# Names are compared without case, accents, underscores, spaces and the part after a colon ("user_id:token" is
+# "userid"). A name of an earlier group wins over one of a later group; two names of one group are ambiguous, and the
+# caller must choose.
 _NAMES: dict[str, tuple[str, ...]] = {
     "user": (
         "user userid uid",
@@ -36,6 +38,8 @@ _NAMES: dict[str, tuple[str, ...]] = {
         "accountno accountnumber buyerno buyernumber",
         "email emailaddress useremail customeremail",
         "session sessionid household householdid householdkey",
+        "kunde kundin kundenid kundennr kundennummer nutzer nutzerid benutzer benutzerid utilisateur idutilisateur "
+        "utilisateurid idclient usuario idusuario usuarioid cliente idcliente clienteid",
     ),
     "item": (
         "item itemid iid",
@@ -48,28 +52,35 @@ _NAMES: dict[str, tuple[str, ...]] = {
         "lineitemsku",
         "itemno itemnumber productno productnumber articleno articlenumber partno partnumber",
         "isbn13 isbn10 ean ean13 gtin gtin13 gtin14 upc barcode",
+        "artikel artikelid artikelnr artikelnummer produkt produktid produktnr produktnummer produit idproduit "
+        "produitid idarticle producto idproducto productoid articulo idarticulo articuloid",
     ),
     "value": (
         "value rating ratings",
         "score stars overall bookrating userrating",
         "count counts plays playcount nplays listens listencount weight weights quantity qty strength freq frequency "
         "confidence preference lineitemquantity",
+        "hours hoursplayed playedhours playtime playtimeforever minutes minutesplayed playedminutes watchtime",
+        "menge anzahl bewertung quantite cantidad puntuacion",
     ),
     "time": (
         "time timestamp ts",
         "date datetime eventtime unixreviewtime createdat ratedat boughtat purchasedat orderedat viewedat playedat "
         "visitedat addedat occurredat happenedat paidat purchasetime ordertime reviewdate reviewtime checkintime "
         "utctime timestampms unixtime when invoicedate orderdate purchasedate",
+        "datum zeit zeitpunkt zeitstempel bestelldatum kaufdatum fecha",
     ),
     "event": (
         "event eventtype eventname",
         "action actiontype behavior behaviortype behaviour behaviourtype interactiontype interaction",
+        "ereignis evenement evento",
     ),
     "title": (
         "title",
         "name itemname itemtitle productname producttitle moviename movietitle filmtitle booktitle songtitle songname "
         "tracktitle trackname artistname albumtitle albumname gamename gametitle appname animename originaltitle "
         "displayname",
+        "titel bezeichnung artikelbezeichnung produktname artikelname titre titulo",
     ),
     "item id": ("id",),
 }
@@ -261,7 +272,7 @@ def _find_all(role: str, names: Sequence[str], taken: Container[int] = ()) -> li
 
 def _plain(name: str) -> str:
     """Returns a name in the form in which names are compared."""
-    return re.sub(r"[^a-z0-9]", "", name.split(":")[0].lower())
+    return re.sub(r"[^a-z0-9]", "", unicodedata.normalize("NFKD", name.split(":")[0]).lower())
 
 
 def _quote(names: Sequence[str]) -> str:

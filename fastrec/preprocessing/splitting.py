@@ -150,8 +150,9 @@ def split_time(data: Interactions, at: Moment | None = None, fraction: float | N
     data : Interactions
         Interactions with times.
     at : whole number, str, date, datetime or numpy.datetime64, optional
-        The first moment that is tested: a number in the unit of `data.times`, or (if that unit is known) a date, in ISO
-        8601 if a string; without an offset it is UTC. It may lie beyond the range of the times' type.
+        The first moment that is tested: a number in the unit of `data.times`, or (if that unit is known) a date. A
+        string is in ISO 8601, or a date with dots (31.01.2020 12:00). Without an offset a date is UTC. It may lie
+        beyond the range of the times' type.
     fraction : float, optional
         The share of the latest interactions that is tested (above 0, below 1). Interactions at the time of the first
         one of them are tested, too, so that all tested events are later than all training events.

@@ -242,6 +242,16 @@ def test_dates_with_dots_are_read_from_text_in_several_forms(engine, tmp_path):
 
 
 @pytest.mark.parametrize("make", [None, *TABLES])
+def test_an_hour_may_have_one_digit(make, tmp_path):
+    dates = ["24.11.2026 9:05", "24.11.2026 13:05", "2026-11-24 9:05:00"]
+    text = "user,item,date\n" + "".join(f"{row},1,{date}\n" for row, date in enumerate(dates))
+    source = write(tmp_path, text) if make is None else make({"user": [0, 1, 2], "item": [1, 1, 1], "date": dates})
+    hour = 3_600_000_000
+    nine = in_microseconds("24.11.2026 09:05", DOTTED[1])
+    assert times_of(source) == ([nine, nine + 4 * hour, nine], "us")
+
+
+@pytest.mark.parametrize("make", [None, *TABLES])
 @pytest.mark.parametrize(
     "wrong",
     ["32.01.2026", "24.13.2026", "31.04.2026", "29.02.2025", "00.01.2026", "24/11/2026", "24.11/2026", "24.11.26x"],

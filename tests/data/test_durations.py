@@ -19,6 +19,7 @@ from fastrec.data.durations import (
     convert_times,
     find_far_times,
     parse_duration,
+    parse_moment,
     round_times,
     time_between,
 )
@@ -104,7 +105,7 @@ def test_an_invalid_span_is_refused(duration, unit, error, message):
         (True, TypeError, "must be a number"),
         (np.timedelta64(1, "s"), TypeError, "must be a number"),
         (np.datetime64("NaT"), TypeError, "is missing"),
-        ("soon", ValueError, "ISO 8601"),
+        ("soon", ValueError, "a string such as 2020-01-31 or 31.01.2020 12:00, got 'soon'"),
         (np.datetime64(10**4, "Y"), ValueError, "years 1 to 9999"),
     ],
 )
@@ -118,6 +119,18 @@ def test_a_date_needs_a_unit_and_a_whole_number_none():
     assert as_count("at", "1970-01-01T00:00:00.0001+00:00", "ms") == 1  # rounded up
     with pytest.raises(ValueError, match="time_unit="):
         as_count("at", dt.date(2020, 1, 1), None)
+
+
+@pytest.mark.parametrize("text", ["24.11.2026 9:05", "24.11.2026 09:05:00", "2026-11-24 9:05", "2026-11-24T9:05Z"])
+def test_moments_of_spreadsheets_are_read(text):
+    assert parse_moment(text).replace(tzinfo=None) == dt.datetime(2026, 11, 24, 9, 5)
+    assert as_count("at", text, "s") == as_count("at", "2026-11-24T09:05:00", "s")
+
+
+@pytest.mark.parametrize("text", ["24.11.2026 9", "24.11.2026 9:5", "24.11.20267", "4.2026", "24.11.26 9:05"])
+def test_moments_that_could_mean_several_things_are_refused(text):
+    with pytest.raises(ValueError, match=r"Invalid isoformat"):
+        parse_moment(text)
 
 
 UNITS = ["s", "ms", "us", "ns"]

@@ -49,6 +49,25 @@ def test_names_of_shops_are_recognised(user, item):
     assert recognise_item_columns(["Price", item, "Title"], item=None, title=None) == (1, 2)
 
 
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (["Kunden-Nr.", "Artikelnr", "Menge", "Datum", "Ereignis"], (0, 1, 2, 3, 4)),
+        (["Id_Client", "Produit", "Quantité", "Date", "Événement"], (0, 1, 2, 3, 4)),
+        (["Usuario", "Artículo", "Puntuación", "Fecha", "Evento"], (0, 1, 2, 3, 4)),
+        (["Artikel", "user_id", "product_id", "Menge", "Anzahl", "qty", "Datum", "date"], (1, 2, 5, 7, None)),
+    ],
+)
+def test_names_of_other_languages_are_recognised_after_the_english_ones(names, expected):
+    assert recognise(names, **UNNAMED, event=None) == expected
+
+
+@pytest.mark.parametrize("name", ["hours", "hours_played", "Playtime", "playtime_forever", "minutes"])
+def test_times_played_are_values_if_there_is_no_other(name):
+    assert recognise(["user_id", "game", name], **UNNAMED).value == 2
+    assert recognise(["user_id", "game", name, "rating"], **UNNAMED).value == 3
+
+
 def test_numbers_and_codes_of_articles_give_way_to_their_ids():
     assert recognise(["EAN", "article_no", "product_id", "customer_no", "email"], **UNNAMED)[:2] == (3, 2)
     assert recognise(["EAN", "article_no", "customer_no", "customer_id"], **UNNAMED)[:2] == (3, 1)

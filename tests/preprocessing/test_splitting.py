@@ -189,7 +189,7 @@ def test_a_cut_may_be_a_date_object():
     [
         ({}, ValueError, "either a moment"),
         ({"at": 1, "fraction": 0.5}, ValueError, "either a moment"),
-        ({"at": "soon"}, ValueError, "ISO 8601 string, got 'soon'"),
+        ({"at": "soon"}, ValueError, "a string such as 2020-01-31 or 31.01.2020 12:00, got 'soon'"),
         ({"at": 1.5}, TypeError, "at must be"),
         ({"at": True}, TypeError, "at must be"),
         ({"at": np.datetime64("NaT", "s")}, TypeError, "at must be"),
@@ -220,6 +220,7 @@ MOMENTS = {  # the moment 1 600 000 000 seconds after 1970, or the first one tha
     "string": "2020-09-13T12:26:40",
     "string with UTC": "2020-09-13 12:26:40 UTC",
     "string with zone": "2020-09-13 13:26:40 +0100",
+    "string with dots": "13.09.2020 12:26:40",
     "datetime": dt.datetime(2020, 9, 13, 12, 26, 40),
     "datetime with zone": dt.datetime(2020, 9, 13, 14, 26, 40, tzinfo=dt.timezone(dt.timedelta(hours=2))),
     "pandas": pd.Timestamp("2020-09-13 12:26:40"),
