@@ -43,6 +43,13 @@ class Duplicates(StrEnum):
     max = "max"
 
 
+class Incomplete(StrEnum):
+    """The treatment of rows with an empty cell."""
+
+    refuse = "refuse"
+    drop = "drop"
+
+
 class Values(StrEnum):
     """The form of the values that a model learns from."""
 
@@ -169,6 +176,13 @@ Merging = Annotated[
         "--duplicates",
         help="Way to combine several events of one user and item.",
         show_default="last for models of ratings, otherwise sum with a warning",
+    ),
+]
+IncompleteRows = Annotated[
+    Incomplete,
+    typer.Option(
+        "--incomplete",
+        help="Treatment of rows with an empty cell in a column that is read: an error, or leave them out.",
     ),
 ]
 Header = Annotated[

@@ -11,6 +11,8 @@ from fastrec.cli.options import (
     EventColumn,
     Header,
     Ids,
+    Incomplete,
+    IncompleteRows,
     ItemColumn,
     ItemsFile,
     ItemsId,
@@ -65,6 +67,7 @@ def table_options(
     values: ValueForm = Values.raw,
     time_unit: UnitOfTimes = None,
     ids: Ids = "auto",
+    incomplete: IncompleteRows = Incomplete.refuse,
     duplicates: Merging = None,
     items: ItemsFile = None,
     items_id: ItemsId = None,
@@ -88,6 +91,7 @@ def table_options(
     if values is Values.binary:
         reading["value"] = False
     reading |= {"weights": _parse_weights(weights), "where": _parse_where(where or []), "ids": _parse_kinds(ids)}
+    reading["incomplete"] = incomplete.value
     reading["duplicates"] = None if duplicates is None else duplicates.value
     reading["time_unit"] = None if time_unit is None else time_unit.value
     delimiter = {"tab": "\t", "\\t": "\t"}.get(delimiter, delimiter) if delimiter else delimiter
@@ -162,7 +166,7 @@ def read_table(file: Path, table: TableOptions, **other: Any) -> "Interactions":
     if table.k_core is not None:
         data = KCore(table.k_core, table.k_core).fit_transform(data).compact()
     if data.n_interactions == 0:
-        raise ValueError(f"{file} has no interactions left: loosen --where, --min-value or --k-core")
+        raise ValueError(f"{file} has no interactions left: loosen --where, --incomplete, --min-value or --k-core")
     return LogWeight().fit_transform(data) if table.values is Values.log else data
 
 

@@ -4,12 +4,21 @@ import re
 
 # The names of options of reading in Python, and on the command line.
 _COLUMNS = ("user", "item", "value", "time", "event")
+_FORM = (
+    "items_id",
+    "time_unit",
+    "ids",
+    "incomplete",
+    "duplicates",
+    "delimiter",
+    "encoding",
+    "where",
+    "weights",
+    "quote",
+)
 _NAMES = (
     {name: f"--{name}-column" for name in (*_COLUMNS, "title")}
-    | {
-        name: "--" + name.replace("_", "-")
-        for name in ("items_id", "time_unit", "ids", "duplicates", "delimiter", "encoding", "where", "weights", "quote")
-    }
+    | {name: "--" + name.replace("_", "-") for name in _FORM}
     | {"validation": "--validation"}
 )
 _WHOLE = {

@@ -22,16 +22,15 @@ Column = Any
 IdKind = Literal["auto", "int", "str"]
 ID_KINDS: tuple[IdKind, ...] = ("auto", "int", "str")
 
-# What to do about missing cells of ids; of users and times; and of values, where the value of the row above would be
-# that of another event.
+# What to do about missing cells of ids; in a table of events; of users and times there; and of values, where the value
+# of the row above would be that of another event.
 _LEAVE_OUT = "leave such rows out"
+DROP = f'{_LEAVE_OUT} with incomplete="drop"'
 FILL_DOWN = (
-    f"{_LEAVE_OUT}, or, if only the first row of a group has it, fill it downwards first (in pandas: "
-    "frame[COLUMN].ffill())"
+    f"{DROP}, or, if only the first row of a group has it, fill it downwards first (in pandas: frame[COLUMN].ffill())"
 )
-_FILL_VALUE = (
-    "count each event once with value=False, or give such rows a value first (in pandas: frame[COLUMN].fillna(1))"
-)
+_FILL_VALUE = f"count each event once with value=False, {DROP}, or give such rows a value first"
+_FILL_BY = " (in pandas: frame[COLUMN].fillna(FILLER))"
 _FLOAT_IDS = (
     "pandas makes floats of integers beside an empty cell, and drops leading zeros; read the file with dtype=str and "
     "leave out rows without an id, or make integers again (frame.dropna(subset=[COLUMN]).astype({COLUMN: int}))"
@@ -226,11 +225,17 @@ def read_values(column: Column, name: str) -> NDArray[np.float32]:
     TypeError, ValueError
         If a value is missing, no number, NaN, infinite or beyond float32; the message names its row.
     """
+    filler = "" if isinstance(column, TextColumn) else _FILL_BY.replace("FILLER", _filler_of(column))
     try:
-        numbers = _read_numbers(column, name, _FILL_VALUE)
+        numbers = _read_numbers(column, name, _FILL_VALUE + filler)
     except NoNumberError as error:
         raise ValueError(f"{name} must be numbers, got {error.text!r} in row {error.row} (counted from 0)") from None
     return check_values(numbers, len(numbers), name)
+
+
+def _filler_of(column: Column) -> str:
+    """Returns a one as code, in the type of a column of a frame."""
+    return '"1"' if isinstance(column, nw.Series) and column.dtype == nw.String else "1"
 
 
 def _read_numbers(column: Column, name: str, advice: str) -> NDArray[Any]:

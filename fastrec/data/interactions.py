@@ -20,7 +20,7 @@ from fastrec.data.checks import (
 from fastrec.data.columns import factorize_integers, read_ids
 from fastrec.data.durations import find_far_times
 from fastrec.data.frames import Backend, make_frame
-from fastrec.data.recognition import UNREAD
+from fastrec.data.recognition import DROPPED, UNREAD
 from fastrec.data.vocabulary import Vocabulary, frozen
 from fastrec.matrix.arrays import LARGEST_CODE, check_codes, readonly
 from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr, check_structure
@@ -697,10 +697,10 @@ class Interactions:
         if self._item_info:
             facts["item info"] = ", ".join(self._item_info)
         if self._columns:
-            read = {role: column for role, column in self._columns.items() if role != UNREAD}
+            notes = {name: self._columns[name] for name in (UNREAD, DROPPED) if name in self._columns}
+            read = {role: column for role, column in self._columns.items() if role not in notes}
             facts["columns"] = ", ".join(f"{role}={column}" for role, column in read.items())
-            if UNREAD in self._columns:
-                facts[UNREAD] = self._columns[UNREAD]
+            facts |= notes
         return facts
 
     def _repeated_in_words(self) -> str:

@@ -1,15 +1,19 @@
 """Interactions from files and frames of any make."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from fastrec.data.checks import TIME_UNITS, Duplicates, TimeUnit, check_duplicates, check_item_info
-from fastrec.data.columns import FILL_DOWN, ID_KINDS, IdKind, read_ids, read_times, read_values
+from fastrec.data.chosen_rows import INCOMPLETE, ChosenRows, Incomplete, numbering
+from fastrec.data.columns import DROP, FILL_DOWN, ID_KINDS, IdKind, read_ids, read_times, read_values
 from fastrec.data.events import Wanted, check_weights, check_where, take_events
 from fastrec.data.interactions import Interactions
 from fastrec.data.item_tables import ItemColumns, first_titles, read_item_info
 from fastrec.data.marks import tell_unrated
-from fastrec.data.recognition import UNREAD, Selector, find_column_by, recognise
+from fastrec.data.recognition import DROPPED, UNREAD, Roles, Selector, find_column_by, recognise
 from fastrec.data.tables import Columns, Table, naming, open_table
 from fastrec.data.wide_tables import read_wide
 from fastrec.validation import check_choice, check_flag, name_options
@@ -28,6 +32,7 @@ def read_interactions(
     event: str | int | bool | None = None,
     weights: Mapping[str, float] | None = None,
     where: Mapping[str | int, Any] | None = None,
+    incomplete: Incomplete = "refuse",
     duplicates: Duplicates | None = None,
     time_unit: TimeUnit | None = None,
     ids: IdKind | tuple[IdKind, IdKind] = "auto",
@@ -62,7 +67,11 @@ def read_interactions(
     where : mapping of columns to labels, optional
         The labels of the rows to take, by column, such as ``{"event": ["cart", "purchase"]}``. Columns
         are given by name or number, and a label may stand alone. Of several columns, a row must have a label of each.
-        In a column of flags, ``True`` and ``False`` match every spelling (true, TRUE, yes, 1).
+        In a column of flags, ``True`` and ``False`` match every spelling (true, TRUE, yes, 1). Of the other rows
+        nothing is read, so their cells may be empty or unreadable.
+    incomplete : {"refuse", "drop"}
+        The treatment of rows with an empty cell in the column of the users, items, values or times: an error, or they
+        are left out, and ``repr`` shows their number. Cells that are unreadable and not empty are always an error.
     duplicates : {"sum", "last", "max", "error"}, optional
         The way to merge several interactions of one user and item. None: models of ratings take the last one, all
         others the sum, with a warning; see `Interactions`.
@@ -125,13 +134,24 @@ def read_interactions(
     check_duplicates(duplicates)
     kinds = _check_kinds(ids)
     chosen: dict[str, Selector] = {"user": user, "item": item, "value": value, "time": time, "event": event}
-    asked = Asked(check_where(where), check_weights(weights), title if item_info is None else None)
+    check_choice("incomplete", incomplete, INCOMPLETE)
+    asked = Asked(
+        check_where(where),
+        check_weights(weights),
+        title if item_info is None else None,
+        kinds,
+        time_unit,
+        duplicates,
+        incomplete,
+    )
     form = {"delimiter": delimiter, "header": header, "encoding": encoding, "quote": quote}
     with naming(source):
         if check_flag("wide", wide):
+            if where or weights or incomplete != "refuse":
+                raise ValueError("where, weights and incomplete choose events by row: leave them out with wide=True")
             data = read_wide(open_table(source, form, {}), user, kinds, duplicates)
         else:
-            data = _read(open_table(source, form, chosen), chosen, asked, kinds, time_unit, duplicates)
+            data = _read(open_table(source, form, chosen), chosen, asked)
     if item_info is None:
         return data
     with naming(item_info):
@@ -140,21 +160,18 @@ def read_interactions(
 
 
 class Asked(NamedTuple):
-    """The wanted events, by names of columns, and the column of titles."""
+    """The wanted events, by names of columns, the column of titles, and the ways to read the columns."""
 
     where: dict[str | int, list[str]]
     weights: dict[str, float] | None
     title: Selector
+    kinds: tuple[IdKind, IdKind]
+    time_unit: TimeUnit | None
+    duplicates: Duplicates | None
+    incomplete: Incomplete
 
 
-def _read(
-    table: Table,
-    chosen: dict[str, Selector],
-    asked: Asked,
-    kinds: tuple[IdKind, IdKind],
-    time_unit: TimeUnit | None,
-    duplicates: Duplicates | None,
-) -> Interactions:
+def _read(table: Table, chosen: dict[str, Selector], asked: Asked) -> Interactions:
     roles = recognise(table.names, **chosen)
     wanted = Wanted({find_column_by("where", c, table.names): texts for c, texts in asked.where.items()}, asked.weights)
     title = None if asked.title is None else find_column_by("title", asked.title, table.names)
@@ -162,34 +179,60 @@ def _read(
     columns = Columns(table, places)
     names = {place: f"column {table.names[place]!r}" for place in places}
     taken = take_events(columns, names, roles.event, wanted)
-    users, user_codes = read_ids(columns.ids(roles.user), names[roles.user], kind=kinds[0], advice=FILL_DOWN)
-    items, item_codes = read_ids(columns.ids(roles.item), names[roles.item], kind=kinds[1])
-    values: Any = None if roles.value is None else read_values(columns[roles.value], names[roles.value])
-    if roles.value is not None:
-        tell_unrated(values if taken.rows is None else values[taken.rows], names[roles.value])
-    times = None
-    if roles.time is not None:
-        times, time_unit = read_times(columns[roles.time], names[roles.time], time_unit)
-    data = Interactions(
-        user_codes,
-        item_codes,
-        values if taken.weights is None else taken.weights * (1 if values is None else values),
-        times,
-        users=users,
-        items=items,
-        time_unit=None if times is None else time_unit,
-        duplicates=duplicates,
-        item_info=None if title is None else {"title": first_titles(columns[title], item_codes, len(items))},
-    )
+    rows = ChosenRows(columns, None if taken.rows is None else np.flatnonzero(taken.rows))
+    dropped = None
+    if asked.incomplete == "drop":
+        others = [place for place in (roles.value, roles.time) if place is not None]
+        dropped = rows.drop_incomplete(table.names, roles[:2], others)
+    with numbering(rows.rows):
+        data = _read_rows(rows, names, roles, taken.weights, title, asked)
     shown = {role: table.names[place] for role, place in roles._asdict().items() if place is not None}
     if taken.kinds is not None:
         shown["event"] += f" ({taken.kinds})"
-    others = [str(name) for place, name in enumerate(table.names) if place not in places]
-    if others:
-        more = f" and {len(others) - MOST_NAMED} more" if len(others) > MOST_NAMED else ""
-        shown[UNREAD] = ", ".join(others[:MOST_NAMED]) + more
-    data = data._replace(columns=shown, merged=data._merged)
-    return data if taken.rows is None else data.select(taken.rows).compact()
+    others_in_words = _list_unread(table.names, places)
+    notes = {UNREAD: others_in_words, DROPPED: dropped}
+    shown |= {name: said for name, said in notes.items() if said}
+    return data._replace(columns=shown, merged=data._merged)
+
+
+def _read_rows(
+    rows: ChosenRows,
+    names: Mapping[int, str],
+    roles: Roles,
+    weights: NDArray[np.float64] | None,
+    title: int | None,
+    asked: Asked,
+) -> Interactions:
+    """Reads the chosen rows; `weights` are those of all rows of the table."""
+    users, user_codes = read_ids(rows.ids(roles.user), names[roles.user], kind=asked.kinds[0], advice=FILL_DOWN)
+    items, item_codes = read_ids(rows.ids(roles.item), names[roles.item], kind=asked.kinds[1], advice=DROP)
+    values: Any = None
+    if roles.value is not None:
+        values = read_values(rows[roles.value], names[roles.value])
+        tell_unrated(values, names[roles.value])
+    times, time_unit = None, None
+    if roles.time is not None:
+        times, time_unit = read_times(rows[roles.time], names[roles.time], asked.time_unit)
+    if weights is not None:
+        weights = weights if rows.rows is None else weights[rows.rows]
+    return Interactions(
+        user_codes,
+        item_codes,
+        values if weights is None else weights * (1 if values is None else values),
+        times,
+        users=users,
+        items=items,
+        time_unit=time_unit,
+        duplicates=asked.duplicates,
+        item_info=None if title is None else {"title": first_titles(rows[title], item_codes, len(items))},
+    )
+
+
+def _list_unread(names: Sequence[str], places: Container[int]) -> str:
+    """Lists the columns without a role in words, the first ones by name."""
+    others = [str(name) for place, name in enumerate(names) if place not in places]
+    more = f" and {len(others) - MOST_NAMED} more" if len(others) > MOST_NAMED else ""
+    return ", ".join(others[:MOST_NAMED]) + more
 
 
 def _check_kinds(ids: Any) -> tuple[IdKind, IdKind]:

@@ -95,7 +95,8 @@ _NUMBER_OR_DATE = re.compile(
     r"|[0-9]{4}-[0-9]{2}-[0-9]{2}.*"
     r"|[0-9]{1,2}\.[0-9]{1,2}\.[0-9]{4}.*"
 )
-UNREAD = "not read"  # the columns without a role, as data shows them beside the roles
+# What data shows beside the columns with a role: the columns without one, and the rows that were left out.
+UNREAD, DROPPED = "not read", "left out"
 
 
 def recognise(

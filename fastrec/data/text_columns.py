@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from fastrec.data.strings import pack_strings
 from fastrec.kernels import text as kernels
-from fastrec.matrix.arrays import readonly
+from fastrec.matrix.arrays import readonly, starts_of
 
 # Powers of ten that float64 represents exactly.
 _POWERS = readonly(10.0 ** np.arange(23))
@@ -18,6 +18,7 @@ _NUMBER = re.compile(
     r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?|[+-]?(nan|inf|infinity)", re.IGNORECASE | re.ASCII
 )
 _FIRST_TABLE = 1 << 12
+_ROWS_AT_ONCE = 1 << 16
 
 
 class TextColumn:
@@ -51,6 +52,18 @@ class TextColumn:
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
+
+    def take(self, rows: NDArray[np.int64]) -> "TextColumn":
+        """A column of the fields of some rows."""
+        lengths = np.diff(self.offsets)[rows]
+        offsets = starts_of(lengths)
+        utf8 = np.empty(offsets[-1], np.uint8)
+        for first in range(0, len(rows), _ROWS_AT_ONCE):  # to save memory
+            block = slice(first, first + _ROWS_AT_ONCE)
+            start, stop = offsets[first], offsets[min(first + _ROWS_AT_ONCE, len(rows))]
+            shifts = (self.offsets[rows[block]] - offsets[:-1][block]).repeat(lengths[block])
+            utf8[start:stop] = self.utf8[np.arange(start, stop) + shifts]
+        return TextColumn(utf8, offsets)
 
     def text(self, row: int) -> str:
         """The field of a row."""

@@ -14,6 +14,7 @@ from fastrec.cli.wording import _NAMES, _WHOLE, in_options
         ("such as user=0, item=1, header=False", "such as --user-column 0, --item-column 1, --no-header"),
         ('they are seconds (time_unit="s"), got', "they are seconds (--time-unit s), got"),
         ('say weights={"view": 1, "buy": 1, …} to', "say --weights view=1,buy=1,… to"),
+        ('out with incomplete="drop", or', "out with --incomplete drop, or"),
         ("; quote=None reads quotes as letters", "; --quote '' reads quotes as letters"),
         ("a file my.user=3 is left", "a file my.user=3 is left"),
     ],

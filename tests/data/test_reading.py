@@ -205,13 +205,20 @@ def _table_with_gaps(column):
 @pytest.mark.parametrize(
     ("column", "advice"),
     [
-        ("user", r"leave such rows out, or, if only the first row .* frame\['user'\].ffill\(\)\)$"),
-        ("item", r"leave such rows out$"),
+        (
+            "user",
+            r"leave such rows out with incomplete=\"drop\", or, if only the first row .* frame\['user'\].ffill\(\)\)$",
+        ),
+        ("item", r"leave such rows out with incomplete=\"drop\"$"),
         (
             "Qty",
-            r"count each event once with value=False, or .* value first \(in pandas: frame\['Qty'\].fillna\(1\)\)$",
+            r"count each event once with value=False, leave .*\"drop\", or give such rows a value first"
+            r"( \(in pandas: frame\['Qty'\].fillna\(\"1\"\)\))?$",
         ),
-        ("date", r"leave such rows out, or, if only the first row .* frame\['date'\].ffill\(\)\)$"),
+        (
+            "date",
+            r"leave such rows out with incomplete=\"drop\", or, if only the first row .* frame\['date'\].ffill\(\)\)$",
+        ),
     ],
 )
 @pytest.mark.parametrize("make", [None, pd.DataFrame, pl.DataFrame, pa.table])
@@ -223,6 +230,16 @@ def test_missing_cells_are_counted_and_the_advice_fits_their_column(tmp_path, co
         fr.read_interactions(source)
     if column == "Qty":
         assert fr.read_interactions(source, value=False).n_interactions == 1400
+    data = fr.read_interactions(source, incomplete="drop", duplicates="sum")
+    assert (data.n_interactions, data.values.tolist()) == (1397, [2] * 1397)
+    assert f"left out     3 of 1,400 rows, which have an empty cell ({column} 3)" in repr(data)
+
+
+@pytest.mark.parametrize("make", [pd.DataFrame, pl.DataFrame])
+def test_numbers_beside_an_empty_cell_get_a_number_in_the_advice(make):
+    frame = make({"user": ["a", "b"], "item": ["x", "y"], "Qty": [2.0, None]})
+    with pytest.raises(ValueError, match=r"frame\['Qty'\].fillna\(1\)\)$"):
+        fr.read_interactions(frame)
 
 
 @pytest.mark.parametrize("short", ["user,item,rating\na,1\n", "user,item\na,1\nb\n", "user,item,rating\na,1,3\nb,2\n"])
