@@ -30,6 +30,10 @@ FILL_DOWN = (
     f"{DROP}, or, if only the first row of a group has it, fill it downwards first (in pandas: frame[COLUMN].ffill())"
 )
 _FILL_VALUE = f"count each event once with value=False, {DROP}, or give such rows a value first"
+_COMMAS = (
+    ": commas are decimal ones only if no number has two of them or a point, and some number has other than three "
+    'digits after it; otherwise read the file by pandas.read_csv(file, decimal=",") or thousands=","'
+)
 _FILL_BY = " (in pandas: frame[COLUMN].fillna(FILLER))"
 _FLOAT_IDS = (
     "pandas makes floats of integers beside an empty cell, and drops leading zeros; read the file with dtype=str and "
@@ -229,7 +233,10 @@ def read_values(column: Column, name: str) -> NDArray[np.float32]:
     try:
         numbers = _read_numbers(column, name, _FILL_VALUE + filler)
     except NoNumberError as error:
-        raise ValueError(f"{name} must be numbers, got {error.text!r} in row {error.row} (counted from 0)") from None
+        advice = _COMMAS if "," in str(error.text) else ""
+        raise ValueError(
+            f"{name} must be numbers, got {error.text!r} in row {error.row} (counted from 0){advice}"
+        ) from None
     return check_values(numbers, len(numbers), name)
 
 

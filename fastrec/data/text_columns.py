@@ -92,7 +92,7 @@ class TextColumn:
         return int(kernels.parse_integers(self.utf8, self.offsets, np.empty(len(self), np.int64)))
 
     def numbers(self) -> NDArray[np.int64] | NDArray[np.float64]:
-        """The fields as int64, or float64 where one is no integer of 64 bits.
+        """The fields as int64, or float64 if one is no int64. Commas may be decimal ones (see `with_points`).
 
         Raises
         ------
@@ -102,6 +102,33 @@ class TextColumn:
         whole = self.integers()
         if whole is not None:
             return whole
+        try:
+            return self._decimals()
+        except NoNumberError:
+            pointed = self.with_points()
+            if pointed is None:
+                raise
+            return pointed._decimals()
+
+    def with_points(self) -> "TextColumn | None":
+        """The column with points in place of its commas, if every comma can only be a decimal one; otherwise None.
+
+        That is, there is no point, no field has two commas, none ends in one, and not all commas have three digits
+        after them, which could be thousands.
+
+        >>> TextColumn.of(["3,5", "2"]).with_points().to_list(), TextColumn.of(["1,250", "2"]).with_points()
+        (['3.5', '2'], None)
+        """
+        places = np.flatnonzero(self.utf8 == ord(","))
+        rows = np.searchsorted(self.offsets, places, "right") - 1
+        after = self.offsets[rows + 1] - places - 1
+        if (self.utf8 == ord(".")).any() or not (np.diff(rows) > 0).all() or not after.all() or (after == 3).all():
+            return None
+        utf8 = self.utf8.copy()
+        utf8[places] = ord(".")
+        return TextColumn(utf8, self.offsets.copy())
+
+    def _decimals(self) -> NDArray[np.float64]:
         numbers, row = np.empty(len(self)), 0
         while (row := kernels.parse_decimals(self.utf8, self.offsets, _POWERS, row, numbers)) >= 0:
             text = self.text(row)

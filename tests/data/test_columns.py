@@ -341,3 +341,18 @@ def test_dates_of_python_are_times():
 def test_times_of_any_width_are_read(dtype):
     times, unit = columns_module.read_times(np.array([1, 2, 3.5], dtype), "time", "s")
     assert (times.tolist(), unit) == ([1_000_000, 2_000_000, 3_500_000], "us")
+
+
+@pytest.mark.parametrize("make", [None, *TABLES])
+def test_decimal_commas_of_a_whole_column_are_read(make, tmp_path):
+    cells = {"user": ["a", "b", "c"], "item": ["x", "x", "y"], "Menge": ["3,5", "2", "1,250"]}
+    lines = [";".join(row) for row in zip(*cells.values(), strict=True)]
+    source = write(tmp_path, "\n".join([";".join(cells), *lines]) + "\n") if make is None else make(cells)
+    assert fr.read_interactions(source).values.tolist() == [3.5, 2, 1.25]
+    cells["Menge"][0] = "3"
+    lines[0] = "a;x;3"
+    source = write(tmp_path, "\n".join([";".join(cells), *lines]) + "\n") if make is None else make(cells)
+    with pytest.raises(
+        ValueError, match=r"'Menge' must be numbers, got '1,250' in row 2 .* decimal=\",\"\) or thousands"
+    ):
+        fr.read_interactions(source)

@@ -60,3 +60,26 @@ def test_many_distinct_fields_are_told_apart():
     distinct, codes = TextColumn.of(texts).distinct()
     assert distinct == sorted(set(texts))
     assert np.array(distinct)[codes].tolist() == texts
+
+
+DECIMAL = ["3,5", "-0,25", ",5", "12", "1,234", "+7,00"]
+OTHER = [
+    ["1,234"],
+    ["1,234", "5"],
+    ["1,234,567", "1,5"],
+    ["3,5", "3.5"],
+    ["3,5", "4,"],
+    ["3,5", "many"],
+    ["3,5", "a,b"],
+]
+
+
+@given(st.lists(st.sampled_from(DECIMAL), min_size=1).filter(lambda texts: {*texts} - {"12", "1,234"}))
+def test_decimal_commas_are_points(texts):
+    assert TextColumn.of(texts).numbers().tolist() == [float(text.replace(",", ".")) for text in texts]
+
+
+@pytest.mark.parametrize("texts", OTHER)
+def test_commas_that_need_a_guess_are_refused(texts):
+    with pytest.raises(NoNumberError):
+        TextColumn.of(texts).numbers()
