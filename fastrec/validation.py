@@ -235,6 +235,7 @@ _NO_OPTIONS: dict[str, str] = {
     "recalculate_user": "give a history in the place of the id: recommend(model.histories([[item, …]]))",
     "user_items": "the model knows the histories that it was fitted with; give others in the place of the ids",
     "calculate_training_loss": "the loss of each epoch always stands in loss_curve_",
+    "filter_items": "ask for more items, and leave out those that are not wanted",
     "use_gpu": "fastrec runs on CPUs",
     "use_native": "all models are compiled",
     "use_cg": 'the option solver chooses between "cg" and "cholesky"',

@@ -21,6 +21,7 @@ from fastrec.serving.application import Application
 from fastrec.serving.asgi import Connection, Message, Receive, Send
 from fastrec.serving.endpoint import Endpoint
 from fastrec.serving.metrics import Metrics
+from fastrec.serving.parsing import check_query
 from fastrec.serving.rate_limits import Buckets, Limited
 from fastrec.serving.refusal import Refusal
 from fastrec.serving.routes import ROUTES, label_of
@@ -155,13 +156,14 @@ def routes_of(server: Server) -> list[BaseRoute]:
 
 
 def guard_endpoint(endpoint: Endpoint, server: Server) -> Callable[[Request], Awaitable[Any]]:
-    """Wraps an endpoint in the check of the scope that every request for it needs."""
-    handler, scope = endpoint.handler, endpoint.always
-    if scope is None:
-        return functools.partial(handler, server)
+    """Wraps an endpoint in the checks of every request for it: the scope that it needs, and the names in its query."""
+    handler, scope, known = endpoint.handler, endpoint.always, endpoint.query_names
 
     async def answer(request: Request) -> Any:
-        server.access.check(request.scope["headers"], scope)
+        if scope is not None:
+            server.access.check(request.scope["headers"], scope)
+        if known is not None and request.scope["query_string"]:
+            check_query(request, known)
         return await handler(server, request)
 
     return answer

@@ -95,3 +95,10 @@ class Endpoint(NamedTuple):
     def always(self) -> Scope | None:
         """The scope that every request for the endpoint needs."""
         return None if self.by_user else self.scope
+
+    @property
+    def query_names(self) -> frozenset[str] | None:
+        """The names that a query may have. None: any, since the request asks for nothing in particular."""
+        if self.description is None or not (self.description.parameters or self.description.body):
+            return None
+        return frozenset(one.name for one in self.description.parameters if one.place == "query")

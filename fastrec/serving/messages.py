@@ -194,13 +194,14 @@ class BatchAnswer(Struct):
     recommendation: Recommendation
 
 
-class EventsAnswer(Struct):
+class EventsAnswer(Struct, omit_defaults=True):
     """The answer to events: they are on disk."""
 
     seq: Annotated[int, Meta(description="The place in the journal up to which all of them are there.")]
     added: int
     known: Annotated[int, Meta(description="The number of events that the journal had already, by their ids.")]
     version: str
+    unknown: Unknown = msgspec.field(default_factory=list)
 
 
 class DeletedAnswer(Struct):

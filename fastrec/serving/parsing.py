@@ -132,6 +132,14 @@ def parse_path_text(request: Request) -> str:
     return named
 
 
+def check_query(request: Request, known: frozenset[str]) -> None:
+    """Refuses a query with a name that the endpoint does not know: an ignored condition would change the answer."""
+    for name in request.query_params:
+        if name not in known:
+            names = f"its names are {', '.join(sorted(known))}" if known else "send a body in JSON"
+            raise Refusal(422, f"the query has no parameter {quote_short(name)} here: {names}", name)
+
+
 def parse_count(request: Request, name: str, default: int, largest: int) -> int:
     """Parses a number of items in a URL."""
     text = request.query_params.get(name)

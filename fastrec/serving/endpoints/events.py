@@ -7,13 +7,14 @@ from concurrent.futures import Future
 from starlette.requests import Request
 
 from fastrec.online import Event, EventLog, JournalError, JournalFullError, Snapshot
-from fastrec.online.journal import Receipt, clock_time
+from fastrec.online.journal import Id, Receipt, clock_time
 from fastrec.serving import messages as m
 from fastrec.serving.answers import Answer, make_answer
 from fastrec.serving.parsing import (
     check_event_values,
     check_reach,
     check_types,
+    encode,
     refuse_argument,
     refuse_writing,
 )
@@ -48,7 +49,15 @@ async def append_events(server: Server, request: Request) -> Answer:
     server.metrics.known_events.inc(receipt.known)
     if not receipt.known:
         _count_followed(server, asked.events)
-    return make_answer(m.EventsAnswer(receipt.seq, receipt.added, receipt.known, server.version))
+    unknown = _list_unknown(snapshot, asked.events)
+    return make_answer(m.EventsAnswer(receipt.seq, receipt.added, receipt.known, server.version, unknown))
+
+
+def _list_unknown(snapshot: Snapshot, events: list[m.NewEvent]) -> list[Id]:
+    """The distinct items of the events that the model does not know, in the order of the events."""
+    items = list(dict.fromkeys(event.item for event in events))
+    codes = encode(snapshot.model, items)
+    return [item for item, code in zip(items, codes.tolist(), strict=True) if code < 0]
 
 
 def _count_followed(server: Server, events: list[m.NewEvent]) -> None:

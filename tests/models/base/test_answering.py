@@ -7,34 +7,17 @@ import pytest
 import scipy.sparse as sp
 
 from fastrec.data import Interactions
-from fastrec.models import Popularity, Recommender
+from fastrec.models import Popularity
 from fastrec.models.base import answering
+from tests.models.base.co_occurrence import CoOccurrence
 
 
 def random_matrix(n_users=40, n_items=30, seed=0):
     return sp.random_array((n_users, n_items), density=0.2, rng=seed, format="csr", dtype=np.float32)
 
 
-class Taste(Recommender):
-    """Scores by items shared with others: dense, personal, and tiny."""
-
-    takes_negatives = True
-    keeps_zeros = True
-
-    def __init__(self, power=1.0):
-        self.power = power
-
-    def _fit(self, matrix):
-        self.weights = (matrix.T @ matrix).toarray().astype(np.float64)
-
-    def _score_batch(self, histories, codes):
-        # Row by row, since BLAS would sum in another order for another batch.
-        rows = [histories[[row]] @ self.weights for row in range(histories.shape[0])]
-        return np.vstack([np.zeros((0, self.weights.shape[1])), *rows]).astype(np.float32)
-
-
 def test_batches_of_any_size_give_the_same(monkeypatch):
-    model, X = Taste().fit(random_matrix()), random_matrix(seed=1)
+    model, X = CoOccurrence().fit(random_matrix()), random_matrix(seed=1)
     deny = [[row % 30] for row in range(40)]
     for ask in (
         lambda: model.recommend(X, 7, deny=deny),

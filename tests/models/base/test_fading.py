@@ -193,11 +193,17 @@ def test_a_snapshot_answers_as_an_updated_model(kind, fitted):
         assert snapshot.explain("u3", "i1").score == updated.explain("u3", "i1").score
     if kind is SGDFactorization:
         return
-    timed = quick(kind, recency=0.5).fit(timeless(events()))  # it keeps no order, so an update brings none
+    timed = fading(quick(kind).fit(timeless(events())), 0.5)  # it keeps no order, so an update brings none
     after = Snapshot(timed).after([Event("u3", "i7", seq=1), Event("u3", "i2", seq=2)])
     rows = np.zeros((1, N_ITEMS))
     rows[0, [7, 2]] = 1
     same(after.recommend(["u3"], 5), load_copy(timed).update_users(["u3"], rows).recommend(["u3"], 5))
+
+
+@every
+def test_a_fit_without_times_says_that_nothing_fades(kind):
+    with pytest.warns(UserWarning, match=r"recency is 0\.5, but X has no times"):
+        quick(kind, recency=0.5).fit(timeless(events()))
 
 
 @every

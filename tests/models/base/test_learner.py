@@ -5,34 +5,17 @@ import pytest
 import scipy.sparse as sp
 
 from fastrec.data import Interactions
-from fastrec.models import Popularity, Recommender, load
+from fastrec.models import Popularity, load
+from tests.models.base.co_occurrence import CoOccurrence
 
 
 def random_matrix(n_users=40, n_items=30, seed=0):
     return sp.random_array((n_users, n_items), density=0.2, rng=seed, format="csr", dtype=np.float32)
 
 
-class Taste(Recommender):
-    """Scores by items shared with others: dense, personal, and tiny."""
-
-    takes_negatives = True
-    keeps_zeros = True
-
-    def __init__(self, power=1.0):
-        self.power = power
-
-    def _fit(self, matrix):
-        self.weights = (matrix.T @ matrix).toarray().astype(np.float64)
-
-    def _score_batch(self, histories, codes):
-        # Row by row, since BLAS would sum in another order for another batch.
-        rows = [histories[[row]] @ self.weights for row in range(histories.shape[0])]
-        return np.vstack([np.zeros((0, self.weights.shape[1])), *rows]).astype(np.float32)
-
-
 def test_negatives_and_zeros_are_observations_where_a_family_says_so():
     X = Interactions([0, 0, 1], [0, 1, 2], [1.0, -1.0, 0.0])
-    model = Taste().fit(X)
+    model = CoOccurrence().fit(X)
     assert model.seen_.nnz == 3
     assert model.recommend(1, 3).codes.tolist() == [[0, 1, -1]]
     assert model.recommend(0, 3, deny=[[2]]).codes.tolist() == [[-1, -1, -1]]

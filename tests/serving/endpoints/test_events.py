@@ -36,6 +36,12 @@ def test_an_event_sent_twice_counts_once(server):
     assert again["seq"] == first["seq"]
 
 
+def test_items_of_events_that_the_model_does_not_know_are_listed(server):
+    events = [{"user": "22", "item": item} for item in ("1000", "mistyped", "1001", "mistyped", "newer")]
+    assert server.post("/events", {"events": events})[1]["unknown"] == ["mistyped", "newer"]
+    assert "unknown" not in server.post("/events", {"events": events[:1]})[1]
+
+
 def test_without_a_journal_nothing_is_written(folder):
     with InThread(folder / "model.fastrec") as server:
         assert server.post("/recommend", {"user": "1"})[0] == 200

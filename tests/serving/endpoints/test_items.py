@@ -36,6 +36,20 @@ def test_similar_items_and_searches(server, model):
     assert server.get("/users?search=1&limit=3")[1]["users"] == ["1", "10", "11"]
 
 
+def test_a_query_with_a_name_that_nobody_knows_is_refused(server):
+    for path, known in (
+        ("/items?q=x", "limit, search"),
+        ("/similar?item=1005&n=3", "item, k"),
+        ("/users?q=1", "limit, search"),
+    ):
+        status, answer, _ = server.get(path)
+        assert (status, known in answer["error"]["message"]) == (422, True), path
+        assert answer["error"]["field"] in ("q", "n")
+    status, answer, _ = server.post("/recommend?k=3", {"user": "1"})
+    assert (status, answer["error"]["field"]) == (422, "k")
+    assert server.get("/healthz?probe=1")[0] == 200, "a probe may say more than it asks"
+
+
 def test_items_like_several_together(server, model):
     status, answer, _ = server.post("/similar", {"items": ["1005", "1009"], "k": 5})
     assert (status, "item" in answer) == (200, False)
