@@ -1,10 +1,11 @@
 """Linear item autoencoders in closed form: EASE, its denoising variants, and a sparse form for large catalogues."""
 
-from typing import ClassVar
+from typing import ClassVar, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fastrec.data import Interactions, Vocabulary
 from fastrec.kernels.ease import TILE, fill_weights, solve_columns
 from fastrec.kernels.supports import Gramian
 from fastrec.matrix.arrays import Floats, readonly
@@ -21,6 +22,27 @@ from fastrec.solvers.inversion import NotPositiveDefiniteError, count_tiles, inv
 from fastrec.solvers.supports import ROWS, STEPS, TOLERANCE, join_weights, strongest_supports
 
 Doubles = NDArray[np.float64]
+
+
+class ItemProducts(NamedTuple):
+    """The sums over users that the dense method learns from.
+
+    Parameters
+    ----------
+    gramian
+        XᵀX, float32 of shape (n_items, n_items), of which the lower triangle is read; it becomes the weights.
+    squares
+        The squared norms of the columns, of shape (n_items,).
+    counts
+        The number of users of each item, of shape (n_items,).
+    common
+        The number of users of each pair of items, as `gramian`; None without `min_support`.
+    """
+
+    gramian: Floats
+    squares: Doubles
+    counts: NDArray[np.int64]
+    common: Floats | None = None
 
 
 class EASE(Fading, Weighted, ItemWeights):
@@ -139,17 +161,38 @@ class EASE(Fading, Weighted, ItemWeights):
         self.n_jobs = n_jobs
         self.verbose = verbose
 
-    def _fit(self, matrix: CodeMatrix) -> None:
+    def fit_products(self, products: ItemProducts, items: Vocabulary) -> Self:
+        """Fits the weights from sums over users that were made elsewhere; the model then has no users.
+
+        Parameters
+        ----------
+        products
+            The sums, of values as they are; `gramian` is overwritten.
+        items
+            The ids of the items.
+        """
+        nobody = Interactions([], [], users=[0], items=items, duplicates="sum")
+        self._learn(nobody, products=products)
+        self._drop_users()
+        return self
+
+    def _fit(self, matrix: CodeMatrix, products: ItemProducts | None = None) -> None:
+        """Learns the weights from the matrix, or from its `products`."""
         jobs = effective_jobs(self.n_jobs)
-        dense = is_dense(self.method, matrix.shape[1])
-        squares = squared_norms(matrix)
+        dense = products is not None or is_dense(self.method, matrix.shape[1])
+        squares = squared_norms(matrix) if products is None else products.squares
         largest = float(np.finfo(np.float32).max)
         if not self.regularization < largest:
             raise FloatingPointError(f"EASE.regularization of {self.regularization} is too large for float32")
         if not squares.max(initial=0) + self._penalties(squares).max(initial=0) < largest:
             raise FloatingPointError("X has values whose squares are too large for float32: take smaller ones for EASE")
-        fit = self._fit_dense if dense else self._fit_sparse
-        self.weights_ = fit(matrix, squares, jobs)
+        if products is not None:
+            self.item_counts_ = products.counts
+        if dense:
+            products = products or ItemProducts(multiply_columns(matrix, jobs), squares, self.item_counts_)
+            self.weights_ = self._fit_dense(products, matrix, jobs)
+        else:
+            self.weights_ = self._fit_sparse(matrix, squares, jobs)
         if not is_finite(self.weights_ if dense else self.weights_.data):
             raise self._singular()
 
@@ -157,11 +200,10 @@ class EASE(Fading, Weighted, ItemWeights):
         """The penalties Λ, of shape (n_items,), from the squared norms of the columns."""
         return self.regularization + self.dropout / (1 - self.dropout) * squares
 
-    def _fit_dense(self, matrix: CodeMatrix, squares: Doubles, jobs: int) -> Floats:
-        n = matrix.shape[1]
-        penalties = self._penalties(squares)
-        weights = np.empty((n, n), np.float32)
-        fill_lower(matrix, penalties, weights, jobs)
+    def _fit_dense(self, products: ItemProducts, matrix: CodeMatrix, jobs: int) -> Floats:
+        weights, n = products.gramian, len(products.gramian)
+        penalties = self._penalties(products.squares)
+        np.fill_diagonal(weights, weights.diagonal() + penalties.astype(np.float32))
         with epoch_progress(type(self).__name__, 3 * count_tiles(n), bool(self.verbose)) as advance:
             try:
                 invert_lower(weights, jobs, lambda: advance("tiles"))
@@ -177,7 +219,8 @@ class EASE(Fading, Weighted, ItemWeights):
         _fill_weights(weights, multipliers.astype(np.float32), jobs)
         np.fill_diagonal(weights, own)
         if self.min_support > 1:
-            _drop_rare_pairs(matrix, weights, self.min_support, jobs)
+            common = products.common
+            _drop_rare_pairs(weights, count_common_users(matrix, jobs) if common is None else common, self.min_support)
         return weights
 
     def _fit_sparse(self, matrix: CodeMatrix, squares: Doubles, jobs: int) -> CodeMatrix:
@@ -210,12 +253,24 @@ class EASE(Fading, Weighted, ItemWeights):
         )
 
 
-def _drop_rare_pairs(matrix: CodeMatrix, weights: Floats, least: int, jobs: int) -> None:
+def multiply_columns(matrix: CodeMatrix, jobs: int) -> Floats:
+    """The Gramian XᵀX of a matrix's columns, dense, its lower triangle alone."""
+    n = matrix.shape[1]
+    gramian = np.empty((n, n), np.float32)
+    fill_lower(matrix, np.zeros(n), gramian, jobs)
+    return gramian
+
+
+def count_common_users(matrix: CodeMatrix, jobs: int) -> Floats:
+    """The number of users of each pair of items: the lower triangle alone."""
+    return multiply_columns(with_data(matrix, np.ones(matrix.nnz, np.float32)), jobs)
+
+
+def _drop_rare_pairs(weights: Floats, common: Floats, least: int) -> None:
     """Sets the weights of pairs of items to 0 that fewer than `least` users have had."""
-    n, counts = len(weights), np.empty_like(weights)
-    fill_lower(with_data(matrix, np.ones(matrix.nnz, np.float32)), np.zeros(n), counts, jobs)
+    n = len(weights)
     rare = np.tri(n, dtype=bool)  # the Gramian has only its lower triangle
-    rare &= counts < least
+    rare &= common < least
     weights[rare] = 0
     weights.T[rare] = 0
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -108,6 +108,7 @@ class ExplicitALS(Explaining, FactorRecommender):
     """
 
     capabilities: ClassVar[frozenset[str]] = frozenset({"transform", "similar_users", "explain"})
+    _of_items: ClassVar[tuple[Key[Any], ...]] = (*FactorRecommender._of_items, EQUATIONS)
     takes_negatives: ClassVar[bool] = True
     keeps_zeros: ClassVar[bool] = True
     _options: ClassVar[Options] = {
@@ -172,19 +173,38 @@ class ExplicitALS(Explaining, FactorRecommender):
         """b_i of each item, of shape (n_items,)."""
         return self.item_factors_[:, -1] - np.float32(self.mean_)
 
-    def _fit(self, matrix: CodeMatrix) -> None:
-        jobs = effective_jobs(self.n_jobs)
+    def fit_users(self, X: Any, item_factors: Floats) -> Self:
+        """Fits the users of X alone, with given item factors.
+
+        Parameters
+        ----------
+        X
+            As in `fit`; mean and spread are those of its ratings.
+        item_factors
+            The factors as in `item_factors_`, of shape (n_items, factors + 2).
+        """
+        return self._learn(X, item_factors=item_factors)
+
+    def _fit(self, matrix: CodeMatrix, item_factors: Floats | None = None) -> None:
+        """Learns the factors; or takes over given `item_factors`."""
         self.mean_, self.spread_ = RatingScale.of(matrix.data)
+        self.item_factors_ = self._learn_items(matrix) if item_factors is None else item_factors
+
+    def _learn_items(self, matrix: CodeMatrix) -> Floats:
+        jobs = effective_jobs(self.n_jobs)
         users = aligned_zeros(matrix.shape[0], self.factors + 1)
         items = aligned_zeros(matrix.shape[1], self.factors + 1)
         rng = np.random.default_rng(seed_of(self.random_state))
-        first = np.float32(0.1 * math.sqrt(self.spread_ / self.factors))
-        items[:, : self.factors] = first * rng.standard_normal((len(items), self.factors), np.float32)
+        start_ratings(items, self.factors, self.spread_, rng)
         self._alternate(users, items, Ratings(self, matrix), Ratings(self, transpose(matrix, jobs)), jobs)
-        self.item_factors_ = np.empty((len(items), self.factors + 2), np.float32)
-        self.item_factors_[:, : self.factors] = items[:, : self.factors]
-        self.item_factors_[:, self.factors] = 1
-        self.item_factors_[:, self.factors + 1] = items[:, self.factors] + np.float32(self.mean_)
+        return self.with_constant(items)
+
+    def with_constant(self, items: Floats) -> Floats:
+        """Solutions of items, y_i and then b_i, in the form of `item_factors_`."""
+        factors = np.ones((len(items), self.factors + 2), np.float32)
+        factors[:, : self.factors] = items[:, : self.factors]
+        factors[:, -1] = items[:, -1] + np.float32(self.mean_)
+        return factors
 
     def _alternate(self, users: Floats, items: Floats, by_user: "Ratings", by_item: "Ratings", jobs: int) -> None:
         steps = self.cg_steps if self.solver == "cg" else 0
@@ -236,6 +256,12 @@ class ExplicitALS(Explaining, FactorRecommender):
         constant: float = self.mean_ + others[item, -1]
         contributions: NDArray[np.float64] = targets * (vectors @ weights) + constant / n
         return contributions
+
+
+def start_ratings(items: Floats, factors: int, spread: float, rng: np.random.Generator) -> None:
+    """Fills the first columns of items with normal numbers; parts of all items may follow one another."""
+    first = np.float32(0.1 * math.sqrt(spread / factors))
+    items[:, :factors] = first * rng.standard_normal((len(items), factors), np.float32)
 
 
 class Ratings:

@@ -1,6 +1,5 @@
 """Implicit-feedback matrix factorization by alternating least squares (iALS)."""
 
-import copy
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
@@ -9,10 +8,9 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from fastrec.data.vocabulary import CodeVocabulary
 from fastrec.fields import LARGEST, LARGEST_SUM, Array, Fields, Sizes, Value
 from fastrec.kernels.lanes import LANES, padded_width
-from fastrec.matrix.arrays import LARGEST_CODE, Codes, Floats, aligned_zeros, readonly
+from fastrec.matrix.arrays import LARGEST_CODE, Codes, Floats, aligned_zeros
 from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr
 from fastrec.matrix.rows import pick_rows, transpose, transpose_arrays
 from fastrec.models.base.chosen import chosen_in_words
@@ -21,7 +19,6 @@ from fastrec.models.base.explanation import Explaining
 from fastrec.models.base.fading import Fading
 from fastrec.models.base.features import FeaturedFactors
 from fastrec.models.base.fields import EPOCH_RESULTS, VALIDATION_CURVE
-from fastrec.models.base.persistence import freeze
 from fastrec.models.base.updating import Change
 from fastrec.models.base.weighting import Weighted
 from fastrec.options import EPOCHS, FACTORS, VALIDATION, Choice, Flag, Integer, Number, Options
@@ -270,19 +267,6 @@ class ImplicitALS(Fading, Weighted, Explaining, FeaturedFactors):
             Gramian.
         """
         return self._learn(X, item_factors=item_factors)
-
-    def for_users(self, histories: CodeMatrix) -> Self:
-        """Returns a model with the same items and other users, by their places; it shares all arrays of items.
-
-        All such models share the values derived from the items.
-        """
-        other = copy.copy(self)
-        other._derived = self._derived.kept(self._of_items)
-        other.seen_, other.users_ = histories, CodeVocabulary(histories.shape[0])
-        other.user_factors_ = readonly(other.transform(histories))
-        freeze(other)
-        self._derived = other._derived.kept(self._of_items)
-        return other
 
     def _fit(
         self,

@@ -16,7 +16,7 @@ from fastrec.kernels._jit import Static
 from fastrec.kernels.als import REGISTERS, Equations, narrow, solve_rows_cg, solve_rows_cholesky
 from fastrec.kernels.als_folding import fold_rows
 from fastrec.kernels.sparse import Entries, sum_rows
-from fastrec.matrix.arrays import Floats, aligned_zeros, readonly
+from fastrec.matrix.arrays import Codes, Floats, aligned_zeros, readonly
 from fastrec.matrix.code_matrix import CodeMatrix
 from fastrec.matrix.rows import shared_value
 from fastrec.parallel import balanced_cuts, run_pieces
@@ -43,6 +43,11 @@ class Gathered(NamedTuple):
     vectors: NDArray[Any]
     scale: float
     eigenvalues: NDArray[np.float64]
+
+    def numbers(self, codes: Codes) -> NDArray[np.float64]:
+        """Some vectors as numbers, without the scale, of shape (n, width)."""
+        rows = self.vectors[codes]
+        return (rows.view(np.float16) if rows.dtype == np.uint16 else rows).astype(np.float64) / self.scale
 
 
 class Objective(NamedTuple):
@@ -139,13 +144,18 @@ class Side:
     def _equations(self, gathered: Gathered) -> Equations:
         """The common part of the rows' equations."""
         vectors, scale, eigenvalues = gathered
-        floor = max(float(eigenvalues[0]), 1e-30) * 1e-7  # smaller values of a float32 Gramian are rounding errors
-        squared = (np.maximum(eigenvalues, floor) * scale**2).astype(np.float32)
+        squared = (floored(eigenvalues) * scale**2).astype(np.float32)
         squared = np.concatenate([squared, np.ones(vectors.shape[1] - len(squared), np.float32)])
         penalties = self.penalties * np.float32(scale**2)
         return Equations(
             readonly(vectors.reshape(-1)), readonly(squared), readonly(penalties), self.alpha, np.float32(scale)
         )
+
+
+def floored(eigenvalues: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The eigenvalues, none below 1e-7 of the largest: smaller ones of a float32 Gramian are rounding errors."""
+    floor: NDArray[np.float64] = np.maximum(eigenvalues, max(float(eigenvalues[0]), 1e-30) * 1e-7)
+    return floor
 
 
 def block_cuts(n: int) -> NDArray[np.int64]:

@@ -10,17 +10,19 @@ from numpy.typing import NDArray
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin, clone
 from sklearn.utils import TransformerTags
 
+from fastrec.data.vocabulary import CodeVocabulary
 from fastrec.fields import Array, Fields
 from fastrec.matrix.arrays import Codes, Floats, readonly
 from fastrec.matrix.code_matrix import CodeMatrix
 from fastrec.matrix.rows import rows_of_lists
 from fastrec.matrix.sequences import HistoryRow
-from fastrec.models.base.answering import SIMILAR_USERS
+from fastrec.models.base.answering import READ_MASK, RECOMMENDABLE, SIMILAR_USERS
 from fastrec.models.base.asking import Rows, Scores
 from fastrec.models.base.audience import Audience, find_audience, read_histories
 from fastrec.models.base.derived import Key
 from fastrec.models.base.fields import Index
 from fastrec.models.base.item_filter import Allowed, ItemFilter
+from fastrec.models.base.persistence import freeze
 from fastrec.models.base.recommender import Recommender
 from fastrec.models.base.scores import VectorScores
 from fastrec.models.base.single import Single
@@ -78,6 +80,15 @@ class FactorRecommender(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Recom
     _whole_fields: ClassVar[Fields] = {}
     """What `_whole` gives."""
 
+    _of_items: ClassVar[tuple[Key[Any], ...]] = (
+        RECOMMENDABLE,
+        READ_MASK,
+        INDEXES["item_factors_", "ip"],
+        INDEXES["item_factors_", "cosine"],
+        NONZERO["item_factors_"],
+    )
+    """Values derived from items alone and from which of them have events."""
+
     user_factors_: Floats
     item_factors_: Floats
     index_: IVFIndex
@@ -106,6 +117,19 @@ class FactorRecommender(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Recom
     def _weigh_unfaded(self, audience: Audience) -> CodeMatrix:
         """The weights of entries without fading."""
         return self._as_weights(audience.histories()) if self.fades else self._weigh(audience)
+
+    def for_users(self, histories: CodeMatrix) -> Self:
+        """Returns a model with the same items and other users, by their places; it shares all arrays of items.
+
+        All such models share the values derived from the items.
+        """
+        other = copy.copy(self)
+        other._derived = self._derived.kept(self._of_items)
+        other.seen_, other.users_ = histories, CodeVocabulary(histories.shape[0])
+        other.user_factors_ = readonly(other.transform(histories))
+        freeze(other)
+        self._derived = other._derived.kept(self._of_items)
+        return other
 
     # -- with vectors at hand for some items only
 

@@ -4,9 +4,8 @@ from abc import abstractmethod
 from typing import Any, ClassVar
 
 from fastrec.matrix.arrays import aligned_zeros
-from fastrec.models.base.answering import READ_MASK, RECOMMENDABLE
 from fastrec.models.base.derived import Key
-from fastrec.models.base.factors import INDEXES, NONZERO, FactorRecommender
+from fastrec.models.base.factors import FactorRecommender
 from fastrec.models.base.updating import Change, Updating
 
 
@@ -17,13 +16,7 @@ class UpdatingFactors(Updating, FactorRecommender):
     """
 
     capabilities: ClassVar[frozenset[str]] = FactorRecommender.capabilities | Updating.capabilities
-    _of_items: ClassVar[tuple[Key[Any], ...]] = (
-        RECOMMENDABLE,
-        READ_MASK,
-        INDEXES["item_factors_", "ip"],
-        INDEXES["item_factors_", "cosine"],
-        NONZERO["item_factors_"],
-    )
+    _of_items: ClassVar[tuple[Key[Any], ...]] = FactorRecommender._of_items
 
     @abstractmethod
     def _update_items(self, change: Change) -> None:
