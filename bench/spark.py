@@ -1,8 +1,10 @@
-"""SparkImplicitALS beside MLlib's ALS in one session: CPU seconds of the whole process tree, and its memory.
+"""fastrec.distributed beside MLlib's ALS in one session: CPU seconds of the whole process tree, and its memory.
 
 `python bench/spark.py gowalla --data FOLDER [--engine local[2]|sail] [--exchanges files all wanted] [--peer]`, in the
 environment of `make test-spark`. Prints a line of JSON for each part. The first fit warms the engine up, and is not
 counted. With `--losses`, a line has the value of MLlib's objective, too: after each epoch of ours, and at MLlib's end.
+
+With `--ratings`, the models are SparkExplicitALS and MLlib's ALS of ratings. With `--ease`, an EASE is fitted, too.
 
 Penalties differ: MLlib's grows with the number of a row's entries, ours with the sum of the weights of all its cells.
 They are of one size on average (`matched_penalty`). What an iteration costs does not depend on them.
@@ -23,10 +25,11 @@ import numpy as np
 import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
-from data import Folder
+from data import Folder, codes
+from scipy.sparse import csr_array
 
-from fastrec import ImplicitALS
-from fastrec.distributed import SparkImplicitALS
+from fastrec import EASE, ExplicitALS, ImplicitALS
+from fastrec.distributed import SparkExplicitALS, SparkImplicitALS, fit_on_spark
 
 Record = dict[str, Any]
 ALPHA, PENALTY = 20.0, 0.01  # MLlib's alpha and regParam
@@ -111,6 +114,12 @@ def without_empty(matrix: Any) -> Any:
     return matrix[rows][:, columns].tocoo()
 
 
+def rating_matrix(data: Folder, name: str) -> Any:
+    """Returns the matrix of ratings of ml-100k or ml-1m."""
+    user, item, rating = data.columns(name, "user", "item", "rating")
+    return csr_array((rating.astype(np.float32), (codes(user), codes(item))))
+
+
 def matched_penalty(matrix: Any) -> float:
     """Our regularization whose penalties are on average MLlib's: of n entries a row, PENALTY · n."""
     share = matrix.nnz / (matrix.shape[0] * matrix.shape[1])
@@ -124,9 +133,9 @@ def mllib_loss(matrix: Any, users: Any, items: Any) -> float:
         part = slice(first, first + (1 << 20))
         scores = np.einsum("ij,ij->i", users[matrix.coords[0][part]], items[matrix.coords[1][part]]).astype(float)
         total += float(((1 + ALPHA * matrix.data[part]) * (1 - scores) ** 2 - scores**2).sum())
-    for codes, factors in zip(matrix.coords, (users, items), strict=True):
+    for rows, factors in zip(matrix.coords, (users, items), strict=True):
         total += PENALTY * float(
-            np.bincount(codes, minlength=len(factors)) @ np.square(factors).sum(axis=1, dtype=float)
+            np.bincount(rows, minlength=len(factors)) @ np.square(factors).sum(axis=1, dtype=float)
         )
     return round(total, 1)
 
@@ -135,11 +144,14 @@ def run_ours(frame: Any, exchange: str, matrix: Any, options: argparse.Namespace
     """A fit of one epoch, each further epoch on its own by resuming it, and the lists of all users."""
     marks: list[float] = []
     mark = lambda *_: marks.append(cpu_seconds())
-    ours = dict(alpha=ALPHA, regularization=matched_penalty(matrix), random_state=0)
+    ours: Record = dict(random_state=0)
+    if not options.ratings:
+        ours |= dict(alpha=ALPHA, regularization=matched_penalty(matrix))
+    kind, single = (SparkExplicitALS, ExplicitALS) if options.ratings else (SparkImplicitALS, ImplicitALS)
 
-    def fit(epochs: int, resume: bool = True) -> SparkImplicitALS:
+    def fit(epochs: int, resume: bool = True) -> Any:
         where = dict(path=str(folder / exchange), exchange=exchange, shards=2, callback=mark)
-        model = SparkImplicitALS(options.factors, iterations=epochs, **ours, **where)
+        model = kind(options.factors, iterations=epochs, **ours, **where)
         return model.fit(frame, value="n", resume=resume)
 
     losses: list[float] = []
@@ -155,7 +167,7 @@ def run_ours(frame: Any, exchange: str, matrix: Any, options: argparse.Namespace
         lists = [measured(lambda: model.recommend_to(str(folder / "lists"), k=10))[1] for _ in range(2)]
     if options.losses:
         losses.append(mllib_loss(matrix, *factors_of(model)))
-    alone = ImplicitALS(options.factors, iterations=options.epochs, **ours).fit(matrix.tocsr())
+    alone = single(options.factors, iterations=options.epochs, **ours).fit(matrix.tocsr())
     same = [np.array_equal(mine, its) for mine, its in zip(factors_of(model), factors_of(alone), strict=True)]
     return {
         "who": f"fastrec {exchange}", "prepared_and_first_iteration": first, "iteration_cpu_s": epochs,
@@ -165,8 +177,21 @@ def run_ours(frame: Any, exchange: str, matrix: Any, options: argparse.Namespace
 
 def factors_of(model: Any) -> tuple[Any, Any]:
     """The factors of users and items, which go together."""
-    whole = model.to_model() if isinstance(model, SparkImplicitALS) else model
+    whole = model.to_model() if hasattr(model, "to_model") else model
     return whole.user_factors_, whole.item_factors_
+
+
+def run_ease(frame: Any, matrix: Any, options: argparse.Namespace, folder: Path) -> Record:
+    """EASE from products of items made on the engine, beside EASE on one machine."""
+    fit = lambda: fit_on_spark(EASE(200), frame, path=str(folder / "ease"), value="n", shards=2)
+    with Peak() as peak:
+        fit()
+        model, spent = measured(fit)
+    alone, itself = measured(lambda: EASE(200).fit(matrix.tocsr()))
+    return {
+        "who": "fastrec EASE", "fit": spent, "memory_gb": round(peak.gb, 2), "fit_on_one_machine": itself,
+        "same_bits": bool(np.array_equal(model.weights_, alone.weights_)),
+    }  # fmt: skip
 
 
 def run_mllib(frame: Any, matrix: Any, options: argparse.Namespace, folder: Path) -> Record:
@@ -175,8 +200,9 @@ def run_mllib(frame: Any, matrix: Any, options: argparse.Namespace, folder: Path
 
     def fit(iterations: int) -> Any:
         als = ALS(
-            rank=options.factors, maxIter=iterations, regParam=PENALTY, alpha=ALPHA, implicitPrefs=True, userCol="user",
+            rank=options.factors, maxIter=iterations, regParam=PENALTY, alpha=ALPHA, userCol="user",
             itemCol="item", ratingCol="n", numUserBlocks=2, numItemBlocks=2, seed=0,
+            implicitPrefs=not options.ratings,
         )  # fmt: skip
         return als.fit(frame)
 
@@ -218,8 +244,11 @@ def main() -> None:
     parser.add_argument("--exchanges", nargs="*", default=["files", "all", "wanted"])
     parser.add_argument("--peer", action="store_true")
     parser.add_argument("--losses", action="store_true")
+    parser.add_argument("--ratings", action="store_true")
+    parser.add_argument("--ease", action="store_true")
     options = parser.parse_args()
-    matrix = without_empty(Folder(options.data).matrix(options.name))
+    data = Folder(options.data)
+    matrix = without_empty(rating_matrix(data, options.name) if options.ratings else data.matrix(options.name))
     columns = {"user": matrix.coords[0].astype(np.int32), "item": matrix.coords[1].astype(np.int32)}
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
@@ -230,6 +259,8 @@ def main() -> None:
         frame = spark.read.parquet(str(folder / "events.parquet"))
         for exchange in options.exchanges:
             print(json.dumps(run_ours(frame, exchange, matrix, options, folder)), flush=True)
+        if options.ease:
+            print(json.dumps(run_ease(frame, matrix, options, folder)), flush=True)
         if options.peer:
             print(json.dumps(run_mllib(frame, matrix, options, folder)), flush=True)
         spark.stop()

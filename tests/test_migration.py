@@ -21,7 +21,14 @@ from fastrec.models import estimators
 from fastrec.options import check_options, options_of
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "how-to" / "migration.md"
-ON_AN_ENGINE = {"SparkImplicitALS", "fastrec.distributed", "fit(df)", "score_on_spark(model, df)", 'shards="auto"'}
+ON_AN_ENGINE = {
+    "SparkImplicitALS",
+    "SparkExplicitALS",
+    "fastrec.distributed",
+    "fit(df)",
+    "score_on_spark(model, df)",
+    'shards="auto"',
+}
 ON_AN_ENGINE |= {'model.evaluate(test_df, ["ndcg@10"])'}  # tests/distributed runs these
 
 pytestmark = pytest.mark.skipif(not PAGE.exists(), reason="needs the checkout")

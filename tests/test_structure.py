@@ -26,7 +26,10 @@ LONG_FUNCTIONS = {  # and the reasons
 UNTESTED = {  # modules without a file of tests, and where they are tested
     "cli/app": "cli/test_program", "distributed/asking": "distributed/test_spark_als",
     "distributed/part_model": "distributed/test_spark_als", "distributed/preparing": "distributed/test_opening",
+    "distributed/alternation": "distributed/test_implicit_alternation",
     "distributed/questions": "distributed/test_spark_als", "distributed/solving": "distributed/test_spark_als",
+    "distributed/item_products": "distributed/test_fitting",
+    "distributed/spark_implicit_als": "distributed/test_spark_als",
     "distributed/whole_model": "distributed/test_spark_als", "evaluation/search/found": "evaluation/search/test_search",
     "kernels/arrays": "types alone", "kernels/slim": "models/test_slim", "solvers/slim": "models/test_slim",
     "online/journal/errors": "online/journal/test_database",

@@ -70,6 +70,10 @@ class ReadDelivery:
         """See `Delivery.blocks`."""
         return in_order(read_rows(self.folders.blocks, BLOCK_IDS, self._span()))
 
+    def block(self, piece: int) -> Cells:
+        """The block of any piece of this side."""
+        return next(read_rows(self.folders.blocks, BLOCK_IDS, (piece, piece + 1)))
+
     def own(self) -> dict[int, Any]:
         """See `Delivery.own`."""
         return by_piece(read_rows(self.folders.own, ("piece", "factors"), self._span()), "factors")

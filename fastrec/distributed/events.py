@@ -37,12 +37,12 @@ def choose_columns(frame: Frame, user: str, item: str, value: str | None) -> Fra
     return frame.select(sql.col(user).alias("user"), sql.col(item).alias("item"), number.alias("value"))
 
 
-def check_events(frame: Frame) -> Digest:
+def check_events(frame: Frame, takes_negatives: bool = False) -> Digest:
     """Returns the digest of all events; a ValueError names the user and the item of an invalid one.
 
     `frame` comes from `choose_columns`.
     """
-    bad = _bad_events()
+    bad = _bad_events(takes_negatives)
     hashed = sql.xxhash64("user", "item", "value")
     high, low = sql.pmod(sql.shiftright(hashed, 29), sql.lit(HALF_HASH)), sql.pmod(hashed, sql.lit(HALF_HASH))
     found = frame.agg(
@@ -58,10 +58,10 @@ def check_events(frame: Frame) -> Digest:
     return Digest(int(found["events"]), f"{found['high']:x}-{found['low']:x}")
 
 
-def _bad_events() -> Any:
+def _bad_events(takes_negatives: bool) -> Any:
     value = sql.col("value")
     missing = sql.col("user").isNull() | sql.col("item").isNull() | value.isNull()
-    return missing | sql.isnan(value) | (value < 0) | (value > LARGEST)
+    return missing | sql.isnan(value) | (value < (-LARGEST if takes_negatives else 0)) | (value > LARGEST)
 
 
 def _say_what_is_wrong(event: Any, many: int) -> str:
@@ -73,5 +73,5 @@ def _say_what_is_wrong(event: Any, many: int) -> str:
     if value is None or value != value:
         what = "missing" if value is None else "not a number"
     else:
-        what = f"negative, {value}" if value < 0 else f"too large for float32, {value}"
+        what = f"negative, {value}" if -LARGEST <= value < 0 else f"too large for float32, {value}"
     return f"the value of user {user!r} and item {item!r} is {what}{others}"

@@ -1,7 +1,7 @@
 """Exchanges: the ways in which the inputs of a shard reach it."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from itertools import pairwise
 from typing import Any, NamedTuple, Protocol
@@ -11,8 +11,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from fastrec.distributed import cut_rows
 from fastrec.distributed.blocks import COLUMNS, SCHEMA
 from fastrec.distributed.cells import array_of, bytes_of, rows_of_table, table_of
+from fastrec.distributed.cut_rows import Finding, LongRow, Summing, add_sums
 from fastrec.distributed.delivery import MAIL, Delivery, Folders, ReadDelivery, SentDelivery, settle_worker
 from fastrec.distributed.engine import (
     Frame,
@@ -28,7 +30,8 @@ from fastrec.distributed.engine import (
     write_frame,
 )
 from fastrec.distributed.files import add_file, empty_folder
-from fastrec.distributed.half_epoch import STATE, Turn, turn_rows
+from fastrec.distributed.half_epoch import STATE, Half, RowSums, Turn, turn_rows
+from fastrec.distributed.solving import Solving
 from fastrec.distributed.sums import SUMS, Sums, collect_sums
 from fastrec.matrix.arrays import starts_of
 from fastrec.solvers.als import block_cuts
@@ -59,6 +62,7 @@ class Layout(NamedTuple):
     shape: tuple[int, int]
     shards: int
     places: tuple[NDArray[np.int64], NDArray[np.int64]]  # of each side: the shard of each piece
+    largest: tuple[int, int] = (0, 0)  # of each side: the entries of the largest piece
 
     def blocks(self, side: int) -> str:
         """The folder of a side's blocks."""
@@ -82,7 +86,7 @@ class Exchange(Protocol):
     def name(self) -> str:
         """The exchange's name in the option."""
 
-    def solve(self, side: int, folders: Folders, target: str, turn: Turn, work: Work) -> Sums:
+    def solve(self, side: int, folders: Folders, target: str, half: Half) -> Sums:
         """Solves the rows of a side, writes them to the folder `target`, and returns the sums of its pieces."""
 
     def ask(self, folders: Folders, turn: Turn, work: Work, extra: Frame | None = None) -> Frame:
@@ -101,6 +105,7 @@ class FileExchange:
 
     spark: Session
     layout: Layout
+    _long: dict[int, tuple[LongRow, ...]] = field(default_factory=dict)  # of each side, once they were looked for
 
     @property
     def name(self) -> str:
@@ -116,9 +121,9 @@ class FileExchange:
         """See `Exchange.key_of`."""
         return _key_column(self.keys, self.layout.places[side])
 
-    def solve(self, side: int, folders: Folders, target: str, turn: Turn, work: Work) -> Sums:
+    def solve(self, side: int, folders: Folders, target: str, half: Half) -> Sums:
         """See `Exchange.solve`."""
-        claim = uuid4().hex
+        work, claim = Solving(half, self._sum_long_rows(side, folders, half)), uuid4().hex
         empty_folder(target, claim)
         frame = map_batches(self._shards(), partial(_solve_in_folders, folders, target, claim, work), SUMS)
         return collect_sums(frame, target, self.layout.shape[side])
@@ -132,6 +137,24 @@ class FileExchange:
 
     def close(self) -> None:
         """See `Exchange.close`."""
+
+    def _sum_long_rows(self, side: int, folders: Folders, half: Half) -> dict[int, dict[int, RowSums]]:
+        """The sums of rows with very many entries, in a job of its own if there are such rows."""
+        rows = self._long_rows(side, folders)
+        if not rows:
+            return {}
+        work = Summing(half, rows, self.layout.shards)
+        parts = map_batches(self._shards(), partial(_work_on_folders, folders, work), work.schema).collect()
+        return add_sums(parts)
+
+    def _long_rows(self, side: int, folders: Folders) -> tuple[LongRow, ...]:
+        if self.layout.largest[side] <= cut_rows.MOST:
+            return ()
+        if side not in self._long:
+            work = Finding(cut_rows.MOST)
+            found = map_batches(self._shards(), partial(_work_on_folders, folders, work), work.schema).collect()
+            self._long[side] = tuple(sorted(LongRow(row["piece"], row["row"]) for row in found))
+        return self._long[side]
 
     def _shards(self) -> Frame:
         return self.spark.range(0, self.layout.shards, 1, self.layout.shards)
@@ -162,10 +185,10 @@ class FrameExchange:
         """See `Exchange.key_of`."""
         return _key_column(self.keys, self.layout.places[side])
 
-    def solve(self, side: int, folders: Folders, target: str, turn: Turn, work: Work) -> Sums:
+    def solve(self, side: int, folders: Folders, target: str, half: Half) -> Sums:
         """See `Exchange.solve`."""
         with settings(self.spark, fat_rows(self.layout.shards)):
-            write_frame(self._solved(side, folders, turn, work), target)
+            write_frame(self._solved(side, folders, half.turn, Solving(half)), target)
             return collect_sums(self._read(target, STATE), target, self.layout.shape[side])
 
     def _solved(self, side: int, folders: Folders, turn: Turn, work: Work) -> Frame:
@@ -251,7 +274,9 @@ def _work_on(blocks: Frame, mail: Frame, work: Work) -> Frame:
 # --- in executors ----------------------------------------------------------------------------------------------------
 
 
-def _work_on_folders(folders: Folders, work: Work, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+def _work_on_folders(
+    folders: Folders, work: Work | Finding | Summing, batches: Iterator[pa.RecordBatch]
+) -> Iterator[pa.RecordBatch]:
     for batch in batches:
         for shard in batch.column(0).to_pylist():
             for table in work.do(ReadDelivery(folders, shard)):

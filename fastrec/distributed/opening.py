@@ -11,44 +11,43 @@ from uuid import uuid4
 import numpy as np
 import pyarrow as pa
 
+from fastrec.distributed.alternation import Alternation
 from fastrec.distributed.blocks import SCHEMA, deal_pieces
 from fastrec.distributed.engine import Frame, Session, count_tasks, map_batches, read_frame
 from fastrec.distributed.events import Digest
-from fastrec.distributed.exchange import ITEMS, SIDES, USERS, Exchange, FileExchange, FrameExchange, Layout
+from fastrec.distributed.exchange import ITEMS, SIDES, Exchange, FileExchange, FrameExchange, Layout
 from fastrec.distributed.files import READ_ERRORS, add_file, empty_folder, read_rows
-from fastrec.distributed.half_epoch import STATE, Weights
+from fastrec.distributed.half_epoch import STATE
 from fastrec.distributed.journal import Journal, Line
-from fastrec.distributed.preparing import prepare_data, write_start
+from fastrec.distributed.preparing import prepare_data
 from fastrec.distributed.run import Run
 from fastrec.distributed.sums import collect_sums
-from fastrec.kernels.lanes import padded_width
 from fastrec.solvers.als import PIECES
-from fastrec.solvers.als_settings import DataSize, Settings
 from fastrec.solvers.epochs import seed_of
 
 TRIES = pa.schema([("pieces", pa.int32())])
-JOB = ("factors", "regularization", "alpha", "regularization_exponent", "solver", "cg_steps", "dtype")
 
 
-def open_run(model: Any, events: Frame, digest: Digest, resume: bool) -> Run:
+def open_run(model: Any, kind: type[Alternation], events: Frame, digest: Digest, resume: bool) -> Run:
     """Opens the run of a model's options on checked events: resumes that of its folder, or starts it.
+
+    `kind` is the alternation of the model.
 
     Raises a ValueError if the folder holds another job, or executors need it and cannot read it.
     """
     spark, folder = events.sparkSession, place_folder(model.path)
     journal = Journal(spark, folder)
     lines = journal.read() if resume else []
-    job = _describe_job(model, digest)
+    job = _describe_job(model, kind, digest)
     if lines:
         _check_job(folder, lines[0].facts["job"], job)
     else:
-        lines = [_prepare(model, events, folder, journal, job)]
-    facts = {name: getattr(model, name) for name in ("factors", "regularization")} | lines[0].facts  # of old journals
+        lines = [_prepare(model, kind, events, folder, journal, job)]
+    facts = lines[0].facts
     layout = _lay_out(spark, folder, (facts["n_users"], facts["n_items"]), model.shards)
-    weights = Weights(facts["alpha"], facts["regularization"], model.regularization_exponent)
     exchange = choose_exchange(spark, layout, model.exchange, facts["entries"])
     journal = replace(journal, by_files=isinstance(exchange, FileExchange))
-    return Run(spark, layout, exchange, journal, lines, facts["factors"], model.dtype, weights)
+    return Run(spark, layout, exchange, journal, lines, kind(model, facts))
 
 
 def place_folder(path: str | os.PathLike[str]) -> str:
@@ -61,9 +60,9 @@ def place_folder(path: str | os.PathLike[str]) -> str:
     return text if ":/" in text else os.path.abspath(text)
 
 
-def _describe_job(model: Any, digest: Digest) -> dict[str, Any]:
+def _describe_job(model: Any, kind: type[Alternation], digest: Digest) -> dict[str, Any]:
     """Describes the job of a run: factors of another job must not be mixed with its own."""
-    given = {name: getattr(model, name) for name in JOB}
+    given = {name: getattr(model, name) for name in kind.job}
     seed = int(model.random_state) if isinstance(model.random_state, Integral) else None
     return {**given, "random_state": seed, "events": digest.events, "content": digest.content}
 
@@ -77,20 +76,20 @@ def _check_job(folder: str, known: dict[str, Any], job: dict[str, Any]) -> None:
             )
 
 
-def _prepare(model: Any, events: Frame, folder: str, journal: Journal, job: dict[str, Any]) -> Line:
+def _prepare(
+    model: Any, kind: type[Alternation], events: Frame, folder: str, journal: Journal, job: dict[str, Any]
+) -> Line:
     """Writes data and first factors, and the line that records them."""
     journal.begin()
     spark = events.sparkSession
-    sizes = prepare_data(events, folder)
-    met = sizes.met_users, sizes.met_items
-    chosen = Settings.of(model, DataSize((sizes.n_users, sizes.n_items), met, sizes.learned, sizes.total))
-    seed, width = seed_of(model.random_state), padded_width(chosen.factors)
-    for side, n in ((USERS, sizes.n_users), (ITEMS, sizes.n_items)):
-        write_start(spark, f"{folder}/{SIDES[side]}-0", n, width, chosen.factors, [seed, side], count_tasks(spark))
-    start = f"{folder}/{SIDES[ITEMS]}-0"
-    gram = collect_sums(read_frame(spark, start, STATE), start, sizes.n_items).gram
+    sizes = prepare_data(events, folder, kind.keeps_zeros, kind.adds_up)
+    chosen = kind.choose(model, sizes)
+    users, items = (f"{folder}/{side}-0" for side in SIDES)
+    shape = sizes.n_users, sizes.n_items
+    kind(model, chosen).write_start(spark, (users, items), shape, seed_of(model.random_state))
+    gram = collect_sums(read_frame(spark, items, STATE), items, sizes.n_items).gram
     kinds = dict(events.dtypes)
-    facts = {**sizes._asdict(), **chosen._asdict(), "user": kinds["user"], "item": kinds["item"], "job": job}
+    facts = {**sizes._asdict(), **chosen, "user": kinds["user"], "item": kinds["item"], "job": job}
     line = Line(0, facts, gram)
     journal.add(line)
     return line
@@ -106,7 +105,8 @@ def _lay_out(spark: Session, folder: str, shape: tuple[int, int], shards: int | 
         sizes.append(np.array([(row["rows"], row["entries"]) for row in rows], np.int64))
     wanted = min(wanted, PIECES, max(map(len, sizes)))
     users, items = (deal_pieces(rows, entries, wanted) for rows, entries in (size.T for size in sizes))
-    return Layout(folder, shape, wanted, (users, items))
+    most_users, most_items = (int(size[:, 1].max()) for size in sizes)
+    return Layout(folder, shape, wanted, (users, items), (most_users, most_items))
 
 
 def choose_exchange(spark: Session, layout: Layout, wish: str, entries: int) -> Exchange:

@@ -30,7 +30,7 @@ from fastrec.distributed.engine import (
     write_frame,
 )
 from fastrec.distributed.exchange import ITEMS, USERS, Work
-from fastrec.distributed.half_epoch import STATE, Turn, turn_rows
+from fastrec.distributed.half_epoch import STATE, turn_rows
 from fastrec.distributed.part_model import Learned
 from fastrec.distributed.run import Run
 from fastrec.distributed.vocabulary import read_vocabulary
@@ -46,7 +46,7 @@ MEANS = pa.schema(
 
 
 def recommend_to(run: Run, learned: Learned, path: str, k: int, exclude_seen: bool, allow: Any, deny: Any) -> Frame:
-    """See `SparkImplicitALS.recommend_to`."""
+    """See `SparkALS.recommend_to`."""
     chosen, left_out = (
         None if ids is None else _find_items(run, name, ids) for name, ids in (("allow", allow), ("deny", deny))
     )
@@ -58,23 +58,23 @@ def recommend_to(run: Run, learned: Learned, path: str, k: int, exclude_seen: bo
 
 
 def user_factors(run: Run, learned: Learned) -> Frame:
-    """See `SparkImplicitALS.user_factors_`."""
+    """See `SparkALS.user_factors_`."""
     return _ask(run, learned, Folding(learned, _factors_schema(run, "user")))
 
 
 def item_factors(run: Run, learned: Learned) -> Frame:
-    """See `SparkImplicitALS.item_factors_`."""
+    """See `SparkALS.item_factors_`."""
     state: Any = read_frame(run.spark, run.layout.state(ITEMS, run.last_epoch()), STATE)
     blocks: Any = read_frame(run.spark, run.layout.blocks(ITEMS), SCHEMA)
     both = state.select("piece", "factors").join(blocks.select("piece", "ids"), "piece")
     schema = _factors_schema(run, "item")
-    return map_batches(both, partial(_turn_items, learned.turn, run.factors, schema), schema)
+    return map_batches(both, partial(_turn_items, learned, schema), schema)
 
 
 def evaluate(
     run: Run, learned: Learned, test: Frame, metrics: Sequence[str] | str, exclude_seen: bool, confidence: float
 ) -> Frame:
-    """See `SparkImplicitALS.evaluate`."""
+    """See `SparkALS.evaluate`."""
     labels = _check_metrics(metrics)
     check_number("confidence", confidence, minimum=0, maximum=1, above=True)
     work = Measuring(learned, labels, exclude_seen)
@@ -177,10 +177,9 @@ def _pack_truth(rows_of_piece: int, n_items: int, table: pa.Table) -> pa.Table:
     return table_of([(piece, sink.getvalue())], EXTRA)
 
 
-def _turn_items(
-    turn: Turn, factors: int, schema: pa.Schema, batches: Iterator[pa.RecordBatch]
-) -> Iterator[pa.RecordBatch]:
+def _turn_items(learned: Learned, schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     for batch in batches:
         for row in rows_of_table(batch):
-            vectors = turn_rows(row["factors"], turn).vectors[:, :factors]
-            yield from pa.table([ids_of(row["ids"]), lists_of(vectors)], schema=schema).to_batches()
+            vectors = turn_rows(row["factors"], learned.turn).vectors
+            factors = learned.alternation.item_factors(vectors)
+            yield from pa.table([ids_of(row["ids"]), lists_of(factors)], schema=schema).to_batches()

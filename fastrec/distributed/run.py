@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
+from fastrec.distributed.alternation import Alternation
 from fastrec.distributed.engine import Session
 from fastrec.distributed.exchange import ITEMS, USERS, Exchange, Layout
-from fastrec.distributed.half_epoch import HalfEpoch, Turn, Weights
+from fastrec.distributed.half_epoch import Turn
 from fastrec.distributed.journal import Journal, Line
-from fastrec.distributed.solving import Solving
-from fastrec.parallel import one_blas_thread
-from fastrec.solvers.als import Solver, eigenbasis
 
 
 @dataclass
@@ -21,8 +22,8 @@ class Run:
         The engine, the folder, the exchange of the factors, and the record of steps.
     lines
         The journal's lines so far.
-    factors, dtype, weights
-        As in `ImplicitALS`.
+    alternation
+        The model and its half epochs.
     """
 
     spark: Session
@@ -30,21 +31,17 @@ class Run:
     exchange: Exchange
     journal: Journal
     lines: list[Line]
-    factors: int
-    dtype: str
-    weights: Weights
+    alternation: Alternation
 
-    def do(self, step: int, solver: Solver) -> Line:
+    def do(self, step: int) -> Line:
         """Does half an epoch, or reads its recorded result."""
         if step < len(self.lines):
             return self.lines[step]
         side, epoch = (USERS, (step + 1) // 2) if step % 2 else (ITEMS, step // 2)
-        before = self.lines[-1]
-        turn = self._turn(self.dtype)
-        turned = (turn.basis,) if before.basis is None else (before.basis, turn.basis)
-        half = HalfEpoch(self.layout.shape[1 - side], turned, turn, self.weights, solver)
+        before, turn = self.lines[-1], self.alternation.turn(self._gram())
+        half = self.alternation.half(self.layout.shape[1 - side], before.basis, turn, epoch)
         folders = self.layout.folders(side, epoch - 1, epoch - (side == USERS))
-        sums = self.exchange.solve(side, folders, self.layout.state(side, epoch), turn, Solving(half))
+        sums = self.exchange.solve(side, folders, self.layout.state(side, epoch), half)
         line = Line(step, {"loss": sums.loss, "penalty": sums.penalty}, sums.gram, turn.basis)
         self.journal.add(line)
         self.lines[-1] = before._replace(gram=None, basis=None)
@@ -52,16 +49,14 @@ class Run:
         return line
 
     def final_turn(self) -> Turn:
-        """The rotation of the item factors into their own eigenbasis, in which they are kept and asked."""
-        return self._turn("float32")
+        """The transfer of the learned item factors, in which they are kept and asked."""
+        return self.alternation.turn(self._gram(), last=True)
 
     def last_epoch(self) -> int:
         """The number of epochs that are done."""
         return (len(self.lines) - 1) // 2
 
-    def _turn(self, dtype: str) -> Turn:
+    def _gram(self) -> NDArray[np.float64]:
         gram = self.lines[-1].gram
         assert gram is not None
-        with one_blas_thread():
-            values, basis = eigenbasis(gram, self.factors)
-        return Turn(basis, values, dtype)
+        return gram

@@ -1,7 +1,7 @@
-"""`SparkImplicitALS`: ImplicitALS for data that do not fit one machine."""
+"""`SparkALS`: the base of factor models that alternate between users and items on an engine."""
 
 import os
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Generic, Self, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,25 +9,22 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 
 from fastrec.distributed import questions
+from fastrec.distributed.alternation import Alternation
 from fastrec.distributed.engine import Frame
 from fastrec.distributed.events import check_events, choose_columns
 from fastrec.distributed.opening import open_run
 from fastrec.distributed.part_model import Learned
 from fastrec.distributed.run import Run
 from fastrec.distributed.whole_model import collect_model
-from fastrec.models.implicit_als import RELAXATION, ImplicitALS
-from fastrec.options import Choice, Integer, Options, OptionsMixin, Other, options_of
-from fastrec.solvers.als import Solver
-from fastrec.solvers.epochs import Callback, EpochLoop
+from fastrec.models.base.factors import FactorRecommender
+from fastrec.options import Choice, Integer, Options, OptionsMixin, Other
+from fastrec.solvers.epochs import EpochLoop
 from fastrec.validation import check_flag, check_size, name_options
 
-EXCHANGES = ("auto", "files", "all", "wanted")
-MODEL_OPTIONS = ("factors", "regularization", "alpha", "regularization_exponent", "solver", "cg_steps", "dtype")
-"""The options of `ImplicitALS` that change its factors; all others control stopping and display.
+Single = TypeVar("Single", bound=FactorRecommender)
+"""The model of a single machine."""
 
-Values are taken as they are (`weighting` "raw"): the engine weighs them better, in a column.
-"""
-SHARED = (*MODEL_OPTIONS, "iterations", "tol", "random_state", "verbose", "callback")
+EXCHANGES = ("auto", "files", "all", "wanted")
 
 
 def _check_path(name: str, value: Any) -> None:
@@ -35,140 +32,30 @@ def _check_path(name: str, value: Any) -> None:
         raise TypeError(f"{name} must name a folder that driver and executors can write to, got {value!r}")
 
 
-class SparkImplicitALS(OptionsMixin, BaseEstimator):
-    """`ImplicitALS` on Spark, Spark Connect or Sail: the same factors for tables that one machine cannot hold.
+RUN_OPTIONS: Options = {
+    "path": Other("str", _check_path),
+    "shards": Integer(1, 64, also=("auto",)),
+    "exchange": Choice(EXCHANGES),
+}
+"""The options of a run on an engine."""
 
-    Loss, options and their defaults are those of `ImplicitALS`, and so are codes and first factors. The item factors
-    are those of `ImplicitALS` for the same table, for any number of shards, bit for bit if all processors are of one
-    kind. The driver holds k² numbers for each piece of a matrix, at most 64 per side, and never the data.
 
-    Parameters
-    ----------
-    factors : int or "auto"
-        As in `ImplicitALS`.
-    path : str
-        The folder of the run, which the engine's executors can write to: data, factors and journal. A run in it is
-        resumed, or refused if it belongs to another job.
-    regularization : float or "auto"
-        As in `ImplicitALS`.
-    alpha : float or "auto"
-        As in `ImplicitALS`.
-    regularization_exponent : float
-        As in `ImplicitALS`.
-    iterations : int
-        The maximum number of epochs; an epoch solves all users, then all items.
-    solver : {"auto", "cg", "cholesky"}
-        As in `ImplicitALS`.
-    cg_steps : int
-        As in `ImplicitALS`.
-    dtype : {"float16", "float32"}
-        The type in which the other side's factors are sent and read.
-    tol : float
-        Training stops when an epoch lowers the loss by less than this share of it; 0 never stops.
-    random_state : int, RandomState or None
-        The seed of the first factors.
-    shards : int or "auto"
-        The number of parts of each side that are solved at a time, at most 64; "auto" is the number of tasks that the
-        engine runs at a time.
-    exchange : {"auto", "files", "all", "wanted"}
-        The exchange of factors. "files": executors read and write the folder themselves, which they and the driver must
-        see under the same path. "all": the engine sends all of them to every shard. "wanted": the engine sends only
-        those that a shard's entries name. "auto": files if all of them see it, otherwise the way that moves less.
-    verbose : bool or int
-        Whether to show progress: epochs, loss, time left.
-    callback : callable or None
-        Called after each epoch with (epoch, elapsed seconds, loss); training stops when it returns True. A resumed run
-        calls it for the earlier epochs, too.
+class SparkALS(OptionsMixin, BaseEstimator, Generic[Single]):
+    """The base of factor models on an engine: a class has options, and an `Alternation`."""
 
-    Attributes
-    ----------
-    n_users_, n_items_, n_entries_ : int
-        The sizes of the matrix.
-    factors_, alpha_, regularization_ : int, float, float
-        The numbers that were used.
-    loss_curve_ : ndarray of shape (n_iter_,)
-        The loss after each epoch, float64.
-    n_iter_ : int
-        The epochs that were run.
-    exchange_, shards_ : str, int
-        The choices of "auto".
-
-    Raises
-    ------
-    ValueError, TypeError
-        In `fit`, if an option or an event is invalid; the message names user and item.
-    FloatingPointError
-        In `fit`, if the loss is no longer finite.
-
-    Notes
-    -----
-    docs/how-to/spark.md describes the transfers and their costs.
-
-    Examples
-    --------
-    >>> from pyspark.sql import SparkSession                                                        # doctest: +SKIP
-    >>> spark = SparkSession.builder.getOrCreate()                                                  # doctest: +SKIP
-    >>> events = spark.read.parquet("s3a://bucket/events")                                          # doctest: +SKIP
-    >>> model = SparkImplicitALS(64, path="s3a://bucket/run1", random_state=0)                      # doctest: +SKIP
-    >>> model.fit(events, user="user_id", item="sku", value="n")                                    # doctest: +SKIP
-    >>> model.recommend_to("s3a://bucket/lists", k=20)                                              # doctest: +SKIP
-    """
-
-    _options: ClassVar[Options] = {
-        **{name: options_of(ImplicitALS)[name] for name in SHARED},
-        "path": Other("str", _check_path),
-        "shards": Integer(1, 64, also=("auto",)),
-        "exchange": Choice(EXCHANGES),
-    }
+    _alternation: ClassVar[type[Alternation]]
 
     n_users_: int
     n_items_: int
     n_entries_: int
-    factors_: int
-    alpha_: float
-    regularization_: float
     loss_curve_: NDArray[np.float64]
     n_iter_: int
     exchange_: str
     shards_: int
+    regularization: Any  # of every such model
+    iterations: int
     _run: Run
     _columns: tuple[str, str, str | None]
-
-    @name_options
-    def __init__(
-        self,
-        factors: int | str = "auto",
-        *,
-        path: str,
-        regularization: float | str = "auto",
-        alpha: float | str = "auto",
-        regularization_exponent: float = 1.0,
-        iterations: int = 15,
-        solver: str = "auto",
-        cg_steps: int = 2,
-        dtype: str = "float16",
-        tol: float = 0.0,
-        random_state: Any = None,
-        shards: int | str = "auto",
-        exchange: str = "auto",
-        verbose: bool | int = False,
-        callback: Callback | None = None,
-    ) -> None:
-        self.factors = factors
-        self.path = path
-        self.regularization = regularization
-        self.alpha = alpha
-        self.regularization_exponent = regularization_exponent
-        self.iterations = iterations
-        self.solver = solver
-        self.cg_steps = cg_steps
-        self.dtype = dtype
-        self.tol = tol
-        self.random_state = random_state
-        self.shards = shards
-        self.exchange = exchange
-        self.verbose = verbose
-        self.callback = callback
 
     @name_options
     def fit(
@@ -179,12 +66,11 @@ class SparkImplicitALS(OptionsMixin, BaseEstimator):
         Parameters
         ----------
         df
-            A DataFrame of events. Values of one user and item add up; an event of value 0 marks the item as seen, and
-            is not learned from.
+            A DataFrame of events.
         user, item
             The columns of ids: integers, strings or dates.
         value
-            The column of weights, at least 0; None is 1 for each event.
+            The column of values; None is 1 for each event.
         resume
             Resume the same job in the folder, after its last finished half epoch. False starts again, and removes the
             content of the folder.
@@ -201,7 +87,8 @@ class SparkImplicitALS(OptionsMixin, BaseEstimator):
         self._check_options()
         check_flag("resume", resume)
         events = choose_columns(df, user, item, value)
-        run = open_run(self, events, check_events(events), resume)
+        kind = self._alternation
+        run = open_run(self, kind, events, check_events(events, kind.takes_negatives), resume)
         try:
             loop = EpochLoop.of(self, f"Stronger regularization than {self.regularization} may help.")
             loop.run(lambda epoch: self._run_epoch(run, epoch))
@@ -236,8 +123,7 @@ class SparkImplicitALS(OptionsMixin, BaseEstimator):
         Returns
         -------
         DataFrame
-            The rows written. The answers are those of `ImplicitALS.recommend`: exact, and by popularity for a user
-            without events that count.
+            The rows written. The answers are those of the ordinary model's `recommend`, and exact.
 
         Raises
         ------
@@ -272,7 +158,7 @@ class SparkImplicitALS(OptionsMixin, BaseEstimator):
         """  # fmt: skip
         run, exclude_seen = self._fitted(), check_flag("exclude_seen", exclude_seen)
         test = choose_columns(test_df, *self._columns)
-        check_events(test)
+        check_events(test, self._alternation.takes_negatives)
         return questions.evaluate(run, self._learned(), test, metrics, exclude_seen, confidence)
 
     @property
@@ -285,9 +171,9 @@ class SparkImplicitALS(OptionsMixin, BaseEstimator):
         """The factors of all items, as a DataFrame of `id` and `factors`."""
         return questions.item_factors(self._fitted(), self._learned())
 
-    def to_model(self) -> ImplicitALS:
-        """Returns the ordinary model, which the driver must hold: the one that `ImplicitALS` would learn from the same
-        table.
+    def to_model(self) -> Single:
+        """Returns the ordinary model, which the driver must hold: the one that a single machine would learn from the
+        same table.
 
         Raises
         ------
@@ -295,32 +181,28 @@ class SparkImplicitALS(OptionsMixin, BaseEstimator):
             If ids are neither integers nor strings.
         """
         run = self._fitted()
-        model = collect_model(run, ImplicitALS(**self._model_options(), iterations=self.iterations))
-        model.loss_curve_, model.n_iter_, model.validation_curve_ = self.loss_curve_, self.n_iter_, None
-        return model
-
-    def _model_options(self) -> dict[str, Any]:
-        chosen = {name: getattr(self, f"{name}_") for name in ("factors", "regularization")}
-        return {name: getattr(self, name) for name in MODEL_OPTIONS} | chosen | {"weighting": "raw"}
+        model = collect_model(run, run.alternation.single(self.iterations))
+        model.loss_curve_, model.n_iter_ = self.loss_curve_, self.n_iter_
+        return cast("Single", model)
 
     def _learned(self) -> Learned:
-        return Learned(self._fitted().final_turn(), self._model_options(), self.alpha_)
+        run = self._fitted()
+        return Learned(run.final_turn(), run.alternation)
 
     def _run_epoch(self, run: Run, epoch: int) -> float:
-        method = "cholesky" if self.solver == "cholesky" else "cg"
-        solver = Solver(method, self.cg_steps, 0.0, RELAXATION if epoch else 1.0, 1)
-        users, items = run.do(2 * epoch + 1, solver), run.do(2 * epoch + 2, solver)
+        users, items = run.do(2 * epoch + 1), run.do(2 * epoch + 2)
         return float(items.facts["loss"] + users.facts["penalty"])
 
     def _adopt(self, run: Run) -> None:
-        facts = run.lines[0].facts
         self.n_users_, self.n_items_ = run.layout.shape
-        self.n_entries_, self.factors_ = facts["entries"], run.factors
-        self.alpha_, self.regularization_ = run.weights.alpha, run.weights.regularization
+        self.n_entries_ = run.lines[0].facts["entries"]
+        for name, value in run.alternation.chosen().items():
+            setattr(self, name, value)
         self.exchange_, self.shards_ = run.exchange.name, run.layout.shards
         self._run = run
 
     def _fitted(self) -> Run:
         if not hasattr(self, "_run"):
-            raise NotFittedError("This SparkImplicitALS instance is not fitted yet. Call 'fit' with a DataFrame first.")
+            name = type(self).__name__
+            raise NotFittedError(f"This {name} instance is not fitted yet. Call 'fit' with a DataFrame first.")
         return self._run

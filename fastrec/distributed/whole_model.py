@@ -1,4 +1,4 @@
-"""A run's model on one machine: an ordinary ImplicitALS, made from the run's folder."""
+"""A run's model on one machine, made from the run's folder."""
 
 from typing import Any
 
@@ -15,17 +15,17 @@ from fastrec.distributed.files import read_rows
 from fastrec.distributed.half_epoch import STATE, rows_of
 from fastrec.distributed.run import Run
 from fastrec.matrix.cells import row_numbers
-from fastrec.models.implicit_als import ImplicitALS
 
 
-def collect_model(run: Run, model: ImplicitALS) -> ImplicitALS:
+def collect_model(run: Run, model: Any) -> Any:
     """Turns `model` into one fitted with the events of a run."""
-    width = len(run.final_turn().basis)
+    width = run.alternation.width
     state = _collect(run, run.layout.state(ITEMS, run.last_epoch()), STATE, ("piece", "factors"))
-    items = np.concatenate([rows_of(row["factors"], width) for row in state])[:, : run.factors]
+    items = np.concatenate([rows_of(row["factors"], width) for row in state])
     blocks = _collect(run, run.layout.blocks(USERS), SCHEMA, BLOCK_IDS)
     names = _collect(run, run.layout.blocks(ITEMS), SCHEMA, ("piece", "ids"))
-    return model.fit_users(_interactions(blocks, names, run.layout.shape[ITEMS]), np.ascontiguousarray(items))
+    factors = run.alternation.item_factors(items)
+    return model.fit_users(_interactions(blocks, names, run.layout.shape[ITEMS]), factors)
 
 
 def _collect(run: Run, folder: str, schema: pa.Schema, columns: tuple[str, ...]) -> list[Cells]:
@@ -44,14 +44,14 @@ def _interactions(blocks: list[Cells], names: list[Cells], n_items: int) -> Inte
         np.concatenate(users),
         np.concatenate([matrix.indices for matrix in matrices]),
         np.concatenate([matrix.data for matrix in matrices]),
-        users=_vocabulary(blocks, "user"),
-        items=_vocabulary(names, "item"),
+        users=vocabulary_of(names_of(blocks), "user"),
+        items=vocabulary_of(names_of(names), "item"),
         duplicates="sum",
     )
 
 
-def _vocabulary(rows: list[Cells], side: str) -> Vocabulary:
-    ids = names_of(rows)
+def vocabulary_of(ids: pa.Array, side: str) -> Vocabulary:
+    """The vocabulary of ids, which must be integers or strings; `side` is "user" or "item"."""
     if not (pa.types.is_integer(ids.type) or pa.types.is_string(ids.type)):
         raise TypeError(f"a model on one machine has ids that are integers or strings, but {side} ids are {ids.type}")
     return Vocabulary(ids.to_pylist() if pa.types.is_string(ids.type) else ids.to_numpy().astype(np.int64))

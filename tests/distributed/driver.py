@@ -73,15 +73,15 @@ def open_session(engine: str, **settings: str):
 
 
 def kill_an_executor_in_the_second_epoch(folder: str) -> None:
-    from fastrec.distributed import run
+    from fastrec.distributed import exchange
 
-    solving, made = run.Solving, []
+    solving, made = exchange.Solving, []
 
-    def make(half):
-        made.append(half)
-        return Dying(solving(half), folder + "-killed") if len(made) == 3 else solving(half)
+    def make(*given):
+        made.append(given)
+        return Dying(solving(*given), folder + "-killed") if len(made) == 3 else solving(*given)
 
-    run.Solving = make
+    exchange.Solving = make
 
 
 def limit_files(size: int) -> None:

@@ -29,7 +29,7 @@ def blocks(n):
         size = min(1024, n - first)
         arrays = (np.arange(size + 1), np.zeros(size, np.int32), np.ones(1, np.float32), np.ones(size, np.int64))
         names = bytes_of_ids(pa.chunked_array([np.arange(first, first + size)]))
-        rows.append((piece, size, size, *map(bytes_of, arrays), names))
+        rows.append((piece, size, size, size, size, 0, 1.0, 0.0, 1.0, *map(bytes_of, arrays), names))
     return table_of(rows, SCHEMA)
 
 
