@@ -1,13 +1,13 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastrec.models import EASE, ItemKNN, Popularity, PureSVD, Slots, load
 from fastrec.models.base.audience import Audience
 from fastrec.models.base.single import Single
 from fastrec.models.composed.slots import fill_slots
-from tests.models.composed.test_switch import data, rows, same
+from tests.models.composed.test_switch import assert_rows_are, data, few_rows, rows, same, unlike_members
 
 
 def fill_one(lists, of_places):
@@ -50,6 +50,25 @@ def test_slots_are_of_their_model_and_the_rest_of_the_first():
         assert top.codes[user].tolist() == fill_one([first[user], popular[user], near[user]], of_places)[0]
     np.testing.assert_array_equal(model.recommend(range(40), k=3).codes, top.codes[:, :3])
     np.testing.assert_array_equal(model.predict_pairs(5, [1, 2]), model.members_[0].predict_pairs(5, [1, 2]))
+
+
+@settings(max_examples=20)
+@given(st.integers(0, 2**32 - 1), st.dictionaries(st.integers(1, 9), st.integers(0, 2), max_size=3), st.integers(1, 8))
+def test_an_item_is_one_that_its_model_may_recommend_under_the_filters(seed, reserved, k):
+    X, denied = few_rows(seed)
+    model = Slots(unlike_members(), list(reserved.items())).fit(X)
+    of_places = [reserved.get(place, 0) for place in range(1, k + 1)]
+    top, free = model.recommend(range(14), k=k, deny=denied), model.recommend(range(14), k=k)
+    for user in range(14):
+        alone = [member.recommend(user, k=k, deny=[denied[user]]) for member in model.members_]
+        listed, sources = fill_one([lists.codes[0].tolist() for lists in alone], of_places)
+        scores = [dict(zip(lists.codes[0].tolist(), lists.scores[0].tolist(), strict=True)) for lists in alone]
+        assert top.codes[user].tolist() == listed
+        assert top.scores[user].tolist() == [
+            scores[source][code] if code >= 0 else -np.inf for code, source in zip(listed, sources, strict=True)
+        ]
+        assert top.fallback[user] == alone[0].fallback[0]
+        assert_rows_are(free, user, model.recommend(user, k=k))
 
 
 def test_short_lists_are_filled_from_the_next_models():

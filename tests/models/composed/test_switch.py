@@ -1,5 +1,7 @@
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from fastrec import Interactions
 from fastrec.models import EASE, ImplicitALS, ItemKNN, Popularity, PureSVD, Switch, load
@@ -43,6 +45,45 @@ def test_each_user_is_answered_by_the_first_model_whose_condition_holds():
     whole = [member.predict_pairs(users, items).reshape(40, 2) for member in model.members_]
     numbers = np.where(lengths >= 8, 0, np.where(lengths >= 3, 1, 2))
     np.testing.assert_array_equal(found, np.array(whole)[numbers, np.arange(40)])
+
+
+def few_rows(seed):
+    """Users with other lengths, the first without an event; items with few users, the last without one."""
+    rng = np.random.default_rng(seed)
+    X = (rng.random((14, 9)) < rng.random((14, 1)) * rng.random((1, 9))).astype("f4")
+    X[0], X[:, 8] = 0, 0
+    denied = [np.flatnonzero(rng.random(9) < 0.3).tolist() for _ in range(14)]
+    return X, denied
+
+
+def unlike_members():
+    """Members of which each knows other items."""
+    return [ItemKNN(min_support=3), EASE(regularization=5.0), Popularity(min_support=2)]
+
+
+def assert_rows_are(top, place, alone):
+    np.testing.assert_array_equal(top.codes[place], alone.codes[0])
+    np.testing.assert_array_equal(top.scores[place], alone.scores[0])
+    assert top.fallback[place] == alone.fallback[0]
+
+
+@settings(max_examples=20)
+@given(st.integers(0, 2**32 - 1), st.integers(0, 4), st.lists(st.integers(0, 20), max_size=5))
+def test_an_answer_is_that_of_the_member_under_the_same_filters(seed, least, named):
+    X, denied = few_rows(seed)
+    model = Switch(unlike_members(), [named, least]).fit(X)
+    top, free = model.recommend(range(14), k=6, deny=denied), model.recommend(range(14), k=6)
+    for user, length in enumerate(np.count_nonzero(X, axis=1)):
+        member = model.members_[0 if user in named else 1 if length >= least else 2]
+        assert_rows_are(top, user, member.recommend(user, k=6, deny=[denied[user]]))
+        assert_rows_are(free, user, member.recommend(user, k=6))
+        assert_rows_are(free, user, model.recommend(user, k=6))
+
+
+def test_a_user_of_the_training_data_is_known_without_an_event():
+    X, _ = few_rows(0)
+    model = Switch([EASE(regularization=5.0), Popularity()], ["known"]).fit(X)
+    assert model.trace(0, 1).steps[1].why == "EASE answers, condition 0: a user of the training data"
 
 
 @pytest.mark.parametrize(
