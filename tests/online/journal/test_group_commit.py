@@ -54,3 +54,23 @@ def test_a_failure_is_that_of_all_who_waited_for_it_and_of_nobody_after():
     assert commits.submit([Event("a", 1)]).result(10).added == 1
     assert (sizes, commits.waiting) == ([1, 3, 1], 0)
     commits.close()
+
+
+def test_each_batch_has_its_own_receipt_and_cancelled_ones_make_room():
+    go, begun = threading.Event(), threading.Event()
+
+    def write(batches):
+        begun.set()
+        assert go.wait(10)
+        return receipts(batches)
+
+    commits = GroupCommit("the log", write, 9)
+    first = commits.submit([Event("a", 1)])
+    assert begun.wait(10)
+    waiting = [commits.submit([Event("a", 1)] * n) for n in (2, 3, 1)]
+    assert waiting[1].cancel()
+    go.set()
+    assert [done.result(10).added for done in (first, waiting[0], waiting[2])] == [1, 2, 1]
+    assert commits.submit([Event("a", 1)] * 2).result(10).added == 2
+    assert commits.waiting == 0
+    commits.close()

@@ -5,6 +5,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
@@ -102,3 +103,37 @@ def test_without_the_head_each_question_is_a_query(tmp_path, monkeypatch):
         journal.append([(1, 1)])
         journal._last = None, 7
         assert journal.last_seq() == 1
+
+
+@needs_head
+def test_an_entry_written_between_a_query_and_its_end_is_seen_by_the_next(journal, monkeypatch):
+    path, ask = journal.path, journal._database.connection
+
+    class Slow:
+        """A connection during whose queries another journal writes."""
+
+        def execute(self, query):
+            found = ask().execute(query).fetchone()
+            with Journal(path) as other:
+                other.append([(1, 1)])
+            return SimpleNamespace(fetchone=lambda: found)
+
+    journal.append([(1, 1)])
+    with monkeypatch.context() as patched:
+        patched.setattr(journal._database, "connection", Slow)
+        assert journal.last_seq() == 1
+    assert journal.last_seq() == 2
+
+
+@needs_head
+def test_a_new_journal_is_read_though_its_index_has_the_number_of_a_removed_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(wal_index, "_number", lambda found: (0, 0))
+    with Journal(tmp_path / "old.db") as old:
+        old.append([(1, 1)])
+        removed = find_mapping(tmp_path / "old.db")
+        os.unlink(f"{tmp_path / 'old.db'}-shm")
+        with Journal(tmp_path / "new.db") as new:
+            for n in (1, 2):
+                new.append([(1, n)])
+                assert new.last_seq() == n
+            assert removed.head.closed
