@@ -30,13 +30,12 @@ def _check_conditions(name: str, conditions: Any) -> None:
     if isinstance(conditions, str) or not isinstance(conditions, Sequence):
         raise TypeError(f'{name} must be a sequence of conditions, as [20, "known"], got {conditions!r}')
     for condition in conditions:
-        if condition == KNOWN or callable(condition) or isinstance(condition, list | tuple):
-            continue
-        if isinstance(condition, str):
+        if isinstance(condition, str) and condition != KNOWN:
             raise ValueError(
                 f'{name} must be numbers of events, "{KNOWN}", lists of ids or functions, got {condition!r}'
             )
-        Integer(0).check(name, condition)
+        if not callable(condition) and not isinstance(condition, str | list | tuple):
+            Integer(0).check(name, condition)
 
 
 class Switch(Ensemble, Explaining):

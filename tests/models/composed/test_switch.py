@@ -110,6 +110,7 @@ def test_conditions_that_are_none_are_refused():
     for conditions, words in (
         ("known", "must be a sequence of conditions"), (["new"], "must be numbers of events"), ([-1], "at least 0"),
         ([1, 2], "one for each of 2 models but the last, got 2"), ([1.5], "integer"),
+        ([np.array([1, 2])], "integer"),
     ):  # fmt: skip
         with pytest.raises((TypeError, ValueError), match=words):
             Switch([EASE(), Popularity()], conditions).fit(rows())
