@@ -7,7 +7,7 @@ from fastrec.models import EASE, ItemKNN, Popularity, PureSVD, Slots, load
 from fastrec.models.base.audience import Audience
 from fastrec.models.base.single import Single
 from fastrec.models.composed.slots import fill_slots
-from tests.models.composed.test_switch import assert_rows_are, data, few_rows, rows, same, unlike_members
+from tests.models.composed.test_switch import DRAWN, assert_rows_are, data, few_rows, rows, same, unlike_members
 
 
 def fill_one(lists, of_places):
@@ -52,7 +52,7 @@ def test_slots_are_of_their_model_and_the_rest_of_the_first():
     np.testing.assert_array_equal(model.predict_pairs(5, [1, 2]), model.members_[0].predict_pairs(5, [1, 2]))
 
 
-@settings(max_examples=20)
+@settings(max_examples=20, phases=DRAWN)
 @given(st.integers(0, 2**32 - 1), st.dictionaries(st.integers(1, 9), st.integers(0, 2), max_size=3), st.integers(1, 8))
 def test_an_item_is_one_that_its_model_may_recommend_under_the_filters(seed, reserved, k):
     X, denied = few_rows(seed)
