@@ -3,10 +3,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fastrec.models import EASE, ItemKNN, Popularity, PureSVD, Slots, load
+from fastrec.models import EASE, ImplicitALS, ItemKNN, Popularity, PureSVD, Slots, load
 from fastrec.models.base.audience import Audience
 from fastrec.models.base.single import Single
 from fastrec.models.composed.slots import fill_slots
+from fastrec.online import Event, Snapshot
 from tests.models.composed.test_switch import DRAWN, assert_rows_are, data, few_rows, rows, same, unlike_members
 
 
@@ -53,10 +54,15 @@ def test_slots_are_of_their_model_and_the_rest_of_the_first():
 
 
 @settings(max_examples=20, phases=DRAWN)
-@given(st.integers(0, 2**32 - 1), st.dictionaries(st.integers(1, 9), st.integers(0, 2), max_size=3), st.integers(1, 8))
-def test_an_item_is_one_that_its_model_may_recommend_under_the_filters(seed, reserved, k):
+@given(
+    st.integers(0, 2**32 - 1),
+    st.permutations([*unlike_members(), ItemKNN(min_support=4)]),
+    st.dictionaries(st.integers(1, 9), st.integers(0, 2), max_size=3),
+    st.integers(1, 8),
+)
+def test_an_item_is_one_that_its_model_may_recommend_under_the_filters(seed, members, reserved, k):
     X, denied = few_rows(seed)
-    model = Slots(unlike_members(), list(reserved.items())).fit(X)
+    model = Slots(members[:3], list(reserved.items())).fit(X)
     of_places = [reserved.get(place, 0) for place in range(1, k + 1)]
     top, free = model.recommend(range(14), k=k, deny=denied), model.recommend(range(14), k=k)
     for user in range(14):
@@ -94,6 +100,17 @@ def test_single_questions_are_those_of_many():
         np.testing.assert_array_equal(one.scores, top.scores[0])
         row = Single(-1, model.user_row(user))
         np.testing.assert_array_equal(model.answer_one(row, 20, only).codes, top.codes[0])
+
+
+def test_vectors_of_a_history_are_those_of_the_first_model():
+    factors = [PureSVD(factors=4, random_state=0), ImplicitALS(factors=4, random_state=0)]
+    model = Slots(factors, [(1, 1)]).fit(data())
+    snapshot = Snapshot(model).after([Event("u3", "i24", seq=1), Event("new", "i1", seq=2)])
+    for user in ("u3", "new"):
+        expected = model.recommend(model.histories([[f"i{code}" for code in snapshot.history(user).codes]]))
+        for _ in range(2):  # the second time the vectors are at hand
+            one = snapshot.recommend([user], on_unknown="popular")
+            np.testing.assert_array_equal(one.codes, expected.codes)
 
 
 def test_files_updates_and_what_is_no_option(tmp_path):
