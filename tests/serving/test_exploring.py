@@ -58,6 +58,11 @@ def test_an_id_tells_which_items_chance_has_chosen(items, scenario):
     assert all(drawn.find_propensity(item) == len(items) / 100 for item in items)
 
 
+def test_a_number_and_its_text_are_two_items():
+    drawn = parse_exploration(make_recommendation(None, "v1", exploration=Exploration(1, 50, (mark_item(42),))))
+    assert (drawn.find_propensity(42), drawn.find_propensity("42")) == (0.02, None)
+
+
 @pytest.mark.parametrize("text", ["", "a.b.c", "a~x.b.c", "a~x0-9-abcd.b.c", "a~x1-9-abc.b.c", "a~x1-9-ABCD.b.c"])
 def test_no_exploration_is_read_out_of_other_texts(text):
     assert parse_exploration(text) is None
