@@ -137,7 +137,7 @@ def check_query(request: Request, known: frozenset[str]) -> None:
     for name in request.query_params:
         if name not in known:
             names = f"its names are {', '.join(sorted(known))}" if known else "send a body in JSON"
-            raise Refusal(422, f"the query has no parameter {quote_short(name)} here: {names}", name)
+            raise Refusal(422, f"the query has no parameter {quote_short(name)} here: {names}", name or "query")
 
 
 def parse_count(request: Request, name: str, default: int, largest: int) -> int:
