@@ -17,7 +17,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 import fastrec as fr
 from fastrec.matrix.code_matrix import check_matrix
 from fastrec.models import estimators
-from fastrec.models.ranking import Affinity, Facts, Feature, Known
+from fastrec.models.ranking import Affinity, CategoryCounts, Facts, Feature, Known
 
 QUICK = {"factors": 2, "iterations": 1, "random_state": 0, "verbose": False, "n_probe": 1}
 COUNTS = np.random.default_rng(0).integers(0, 3, (24, 16)).astype(np.float32)
@@ -28,7 +28,7 @@ KNOWN = Known(
     {"year": np.arange(16.0), "genre": np.array(["war", "comedy"] * 8)},
     [fr.Popularity().fit(COUNTS)],
 )
-COLUMNS = {Affinity: "genre", Facts: "year"}
+COLUMNS = {Affinity: "genre", CategoryCounts: "genre", Facts: "year"}
 TAUGHT = {fr.TimeDecay: [TIMED], fr.features.FeatureEncoder: [{"year": [1990, 2000, 2010]}]}
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "tutorials" / "quickstart.md"
 

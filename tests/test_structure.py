@@ -36,6 +36,7 @@ UNTESTED = {  # modules without a file of tests, and where they are tested
     "models/composed/ensemble": "models/composed/test_blend", "models/ranking/activity": "models/ranking/test_features",
     "models/ranking/affinity": "models/ranking/test_features",
     "models/ranking/candidates": "models/ranking/test_two_stage",
+    "models/ranking/category_counts": "models/ranking/test_features",
     "models/ranking/counts": "models/ranking/test_features", "models/ranking/facts": "models/ranking/test_features",
     "models/ranking/scores": "models/ranking/test_features",
     "plots/compression": "plots/test_style", "plots/titles": "plots/test_user",

@@ -2,6 +2,7 @@
 
 from fastrec.models.ranking.activity import Activity
 from fastrec.models.ranking.affinity import Affinity
+from fastrec.models.ranking.category_counts import CategoryCounts
 from fastrec.models.ranking.counts import Counts
 from fastrec.models.ranking.facts import Facts
 from fastrec.models.ranking.feature import Feature
@@ -14,6 +15,7 @@ from fastrec.models.ranking.two_stage import TwoStage
 __all__ = [
     "Activity",
     "Affinity",
+    "CategoryCounts",
     "Counts",
     "Facts",
     "Feature",

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from fastrec.models.ranking.activity import Activity
 from fastrec.models.ranking.affinity import Affinity, read_categories
+from fastrec.models.ranking.category_counts import CategoryCounts
 from fastrec.models.ranking.counts import Counts
 from fastrec.models.ranking.facts import Facts, read_numbers
 from fastrec.models.ranking.feature import Feature
@@ -23,7 +24,7 @@ def choose_features(item_info: Mapping[str, NDArray[Any]], has_order: bool) -> l
 
     >>> info = {"year": np.array([1990.0, 2000.0]), "genres": np.array(["war|drama", "war"], object)}
     >>> choose_features(info, has_order=False)
-    [Scores(), Counts(), Activity(), Facts(column='year'), Affinity(column='genres')]
+    [Scores(), Counts(), Activity(), Facts(column='year'), Affinity(column='genres'), CategoryCounts(column='genres')]
     """
     features: list[Feature] = [Scores(), Counts(), Activity()]
     if has_order:
@@ -32,7 +33,7 @@ def choose_features(item_info: Mapping[str, NDArray[Any]], has_order: bool) -> l
         if is_of_numbers(values):
             features.append(Facts(column))
         elif values.dtype.kind in "OUT" and _is_of_categories(values):
-            features.append(Affinity(column))
+            features += [Affinity(column), CategoryCounts(column)]
     return features
 
 

@@ -14,5 +14,5 @@ def test_columns_are_read_by_what_is_in_them():
     chosen = [str(feature) for feature in choose_features(info, has_order=True)]
     assert chosen == [
         "Scores()", "Counts()", "Activity()", "RecentScores()", "Facts(column='year')", "Affinity(column='genres')",
-        "Facts(column='released')",
+        "CategoryCounts(column='genres')", "Facts(column='released')",
     ]  # fmt: skip

@@ -6,7 +6,7 @@ import pytest
 from fastrec import Interactions
 from fastrec.models import EASE, ItemKNN, Popularity
 from fastrec.models.base.audience import Audience
-from fastrec.models.ranking import Activity, Affinity, Counts, Facts, Known, RecentScores, Scores
+from fastrec.models.ranking import Activity, Affinity, CategoryCounts, Counts, Facts, Known, RecentScores, Scores
 from fastrec.models.ranking.candidates import ask_members
 
 INFO = {
@@ -87,10 +87,41 @@ def test_affinity_is_a_cosine():
     np.testing.assert_allclose(most, [1, 0, 0])
 
 
+def test_items_of_a_category_are_counted_and_compared_with_everybodys():
+    known, pairs = world([Popularity()], [[1, 2, 3]], [0])  # the user had war|drama and war
+    count, lift, events = CategoryCounts("genres").fit(known).transform(pairs)
+    np.testing.assert_array_equal(count, [2, 0, 0])
+    share = (5 + 1) / (8 + 3)  # of war: 5 events in war, 2 in drama, 1 in comedy
+    np.testing.assert_allclose(lift, [np.log1p(2 / (2 * share)), 0, 0])
+    np.testing.assert_allclose(events, np.log1p([5, 1, 0]))
+
+
+def test_counts_of_an_item_of_two_categories_are_added_and_their_lifts_averaged():
+    known, pairs = world([Popularity()], [[0]], [1])  # the user had war and comedy
+    count, lift, events = CategoryCounts("genres").fit(known).transform(pairs)
+    np.testing.assert_array_equal(count, [1])  # none in drama
+    np.testing.assert_allclose(lift, [np.log1p(1 / (2 * 6 / 11)) / 2])
+    np.testing.assert_allclose(events, [np.log1p((5 + 2) / 2)])
+
+
+def test_damaged_categories_are_refused():
+    known, _ = world([Popularity()], [[0]], [0])
+    for name, damaged in {
+        "starts_": np.array([0, 2, 1, 4, 4]), "categories_": np.array([0, 1, 0, 3], "i4"), "events_": -np.ones(3),
+    }.items():  # fmt: skip
+        feature = CategoryCounts("genres").fit(known)
+        setattr(feature, name, damaged)
+        with pytest.raises(ValueError, match=f"CategoryCounts.{name} must"):
+            feature.check(4, 4)
+    del feature.events_
+    with pytest.raises(ValueError, match="must have the arrays"):
+        feature.check(4, 4)
+
+
 def test_new_users_and_items_have_no_numbers_until_the_next_fit():
     known, _ = world([Popularity()], [[0]], [0])
     bigger = known._replace(matrix=Interactions([5, 5], [5, 1], users=np.arange(6), items=np.arange(6)).matrix)
-    for feature in (Counts(), Activity(), Facts("year"), Affinity("genres")):
+    for feature in (Counts(), Activity(), Facts("year"), Affinity("genres"), CategoryCounts("genres")):
         feature.fit(known).update(bigger)
         feature.check(6, 6)
         with pytest.raises(ValueError, match="must have a number for each"):
