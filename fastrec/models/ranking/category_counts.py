@@ -95,9 +95,8 @@ class CategoryCounts(Feature):
 
     def check(self, n_users: int, n_items: int) -> None:
         """See `Feature.check`."""
-        starts, codes, events = (getattr(self, name, None) for name in ("starts_", "categories_", "events_"))
-        if not (_is_of(starts, np.int64) and _is_of(codes, np.int32) and _is_of(events, np.float64)):
-            raise ValueError("CategoryCounts must have the arrays starts_, categories_ and events_")
+        starts, codes = self._array("starts_", np.int64), self._array("categories_", np.int32)
+        events = self._array("events_", np.float64)
         if len(starts) != n_items + 1 or starts[0] != 0 or starts[-1] != len(codes) or (np.diff(starts) < 0).any():
             raise ValueError(f"CategoryCounts.starts_ must have a number for each of {n_items}, in ascending order")
         if len(codes) and not 0 <= codes.min() <= codes.max() < len(events):
@@ -105,6 +104,9 @@ class CategoryCounts(Feature):
         if not (events >= 0).all():
             raise ValueError("CategoryCounts.events_ must be counts")
 
-
-def _is_of(array: Any, kind: type) -> bool:
-    return isinstance(array, np.ndarray) and array.ndim == 1 and array.dtype == kind
+    def _array(self, name: str, kind: type) -> NDArray[Any]:
+        """A learned array of one dimension; raises a ValueError if it is none of that type."""
+        array = getattr(self, name, None)
+        if not isinstance(array, np.ndarray) or array.ndim != 1 or array.dtype != kind:
+            raise ValueError(f"CategoryCounts.{name} must be an array of {kind.__name__}")
+        return array

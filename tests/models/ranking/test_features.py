@@ -114,7 +114,7 @@ def test_damaged_categories_are_refused():
         with pytest.raises(ValueError, match=f"CategoryCounts.{name} must"):
             feature.check(4, 4)
     del feature.events_
-    with pytest.raises(ValueError, match="must have the arrays"):
+    with pytest.raises(ValueError, match="events_ must be an array of float64"):
         feature.check(4, 4)
 
 
