@@ -50,13 +50,15 @@ class CategoryCounts(Feature):
         codes: dict[str, int] = {}
         flat = np.array([codes.setdefault(category, len(codes)) for found in lists for category in found], np.int32)
         by_item = rows_of_lists(flat, list(map(len, lists)), len(codes))
-        self.starts_, self.categories_, self.events_ = by_item.indptr, by_item.indices, np.zeros(len(codes))
+        self.starts_ = by_item.indptr.astype(np.int64)
+        self.categories_ = by_item.indices
+        self.events_ = np.zeros(len(codes))
         return self._count(known)
 
     def _count(self, known: Known) -> Self:
         """Counts the events of each category."""
         events = count_codes(known.matrix.indices, known.matrix.shape[1])
-        weights = repeat_by_row(self._items(), events)
+        weights = repeat_by_row(self._items(), events.astype(np.float64))
         self.events_ = np.bincount(self.categories_, weights, minlength=len(self.events_))
         return self
 
