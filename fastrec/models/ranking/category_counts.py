@@ -58,8 +58,8 @@ class CategoryCounts(Feature):
     def _count(self, known: Known) -> Self:
         """Counts the events of each category."""
         events = count_codes(known.matrix.indices, known.matrix.shape[1])
-        weights = repeat_by_row(self._items(), events.astype(np.float64))
-        self.events_ = np.bincount(self.categories_, weights, minlength=len(self.events_))
+        weights = repeat_by_row(self._items(), events)
+        self.events_ = np.bincount(self.categories_, weights, minlength=len(self.events_)).astype(np.float64)
         return self
 
     def _items(self) -> CodeMatrix:
