@@ -46,6 +46,7 @@ from .forgetting import export_user as export_user
 from .forgetting import forget as forget
 from .models import EASE as EASE
 from .models import SLIM as SLIM
+from .models import TIFUKNN as TIFUKNN
 from .models import Blend as Blend
 from .models import ContentRecommender as ContentRecommender
 from .models import ExplicitALS as ExplicitALS
@@ -97,6 +98,7 @@ from .preprocessing import UserKFold as UserKFold
 from .preprocessing import cut_sessions as cut_sessions
 from .preprocessing import next_events as next_events
 from .preprocessing import split_last as split_last
+from .preprocessing import split_last_baskets as split_last_baskets
 from .preprocessing import split_random as split_random
 from .preprocessing import split_time as split_time
 from .preprocessing import split_users as split_users

@@ -11,7 +11,8 @@ _OTHER_NAMES: dict[str, tuple[str, ...]] = {
         "fpmc", "fossil", "markovchain", "firstordermarkovchain", "sequentialrules", "associationrules", "fpgrowth",
         "apriori",
     ),
-    "SequenceKNN": ("vsknn", "vstan", "stan", "sknn", "ssknn", "vmsknn", "tifuknn"),
+    "TIFUKNN": ("tifu", "upcf", "upcfknn", "ptopfreq", "gptopfreq", "dream", "dnntsp", "nextbasket"),
+    "SequenceKNN": ("vsknn", "vstan", "stan", "sknn", "ssknn", "vmsknn"),
     "LinearSequence": ("slist", "slit", "slis"),
     "SequenceAttention": (
         "sasrec", "esasrec", "bert4rec", "gru4rec", "gru4reccpr", "narm", "caser", "tisasrec", "stamp", "srgnn", "hstu",
@@ -57,6 +58,7 @@ _OTHER_NAMES: dict[str, tuple[str, ...]] = {
     "TwoStage": ("cascade", "candidaterankingmodel", "twostagemodel", "lambdamart", "rankingmodel"),
     "Interactions, which read_interactions makes": ("dataset", "trainset", "interactiondataset", "ratings"),
     "split_random, split_time or split_last": ("traintestsplit", "trainvaltestsplit"),
+    "split_last_baskets": ("leavelastbasketout",),
     "split_last": ("leavelastout", "leaveoneout", "lastnsplitter", "leavekoutsplit"),
     "split_time or RollingTime": ("timesplitter", "timerangesplit"),
     'evaluate, by metrics such as "precision@10"': (

@@ -357,7 +357,7 @@ def test_scores_are_those_of_the_pairs(kind, fitted):
 @every
 def test_recommendations_are_the_best_that_are_left(kind, fitted):
     model, X = fitted(kind), random_matrix().toarray()
-    top = model.recommend(range(29), 20)
+    top = model.recommend(range(29), 20, exclude_seen=True)
     for user in range(29):
         scores = model.predict_pairs(user, range(20))
         open_items = [item for item in range(19) if not X[user, item]]  # item 19 has no event
@@ -490,7 +490,7 @@ def test_nothing_left_gives_rows_of_nothing(kind, fitted):
 
 @every
 def test_k_beyond_the_items_pads(kind, fitted):
-    top = fitted(kind).recommend([0, 29], 50)
+    top = fitted(kind).recommend([0, 29], 50, exclude_seen=True)
     assert top.codes.shape == (2, 50)
     assert top.valid[0].sum() == 19 - fitted(kind).seen_[[0]].nnz
     assert (top.codes[~top.valid] == -1).all()
@@ -697,7 +697,7 @@ def test_nobody_asked_is_nobody_answered(kind, fitted):
 @pytest.mark.parametrize("shape", [(1, 1), (1, 5), (5, 1), (2, 3)])
 def test_smallest_data(kind, shape):
     model = fit(kind, np.ones(shape, np.float32))
-    assert (model.recommend(range(shape[0]), 3).codes == -1).all()
+    assert (model.recommend(range(shape[0]), 3, exclude_seen=True).codes == -1).all()
     if kind.keeps_users:  # otherwise one user's items need not stand out of the noise
         assert model.recommend([0], 3, exclude_seen=False).valid.sum() == min(3, shape[1])
 

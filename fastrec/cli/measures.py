@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from fastrec.cli.options import ColdUsers, Format, Output, check_folder, check_metrics
+from fastrec.cli.options import ColdUsers, ExcludeSeen, Format, Output, check_folder, check_metrics
 from fastrec.cli.output import note, write_report
 from fastrec.cli.working import working
 
@@ -20,7 +20,7 @@ class MeasureOptions(NamedTuple):
 
     labels: list[str]
     cold_users: ColdUsers
-    include_seen: bool
+    exclude_seen: bool | None
     report_file: Path | None
     output_format: Format
 
@@ -32,12 +32,7 @@ def measure_options(
     cold_users: Annotated[
         ColdUsers, typer.Option(help="Evaluate users without training events, or leave them out.")
     ] = ColdUsers.keep,
-    include_seen: Annotated[
-        bool,
-        typer.Option(
-            "--include-seen", help="Recommend items again that the user had, and count them (exclude_seen=False)."
-        ),
-    ] = False,
+    exclude_seen: ExcludeSeen = None,
     report_file: Annotated[
         Path | None,
         typer.Option("--report", dir_okay=False, help="Also write a page with tables and plots to this file."),
@@ -48,7 +43,7 @@ def measure_options(
     labels = [label.strip() for label in metrics.split(",") if label.strip()]
     check_metrics(labels)
     check_folder(report_file, "--report")
-    return MeasureOptions(labels, cold_users, include_seen, report_file, output_format)
+    return MeasureOptions(labels, cold_users, exclude_seen, report_file, output_format)
 
 
 def measure(
@@ -59,7 +54,7 @@ def measure(
 
     with working(f"evaluating {', '.join(models)}"):
         report = evaluate(
-            models, wanted, measures.labels, exclude_seen=not measures.include_seen,
+            models, wanted, measures.labels, exclude_seen=measures.exclude_seen,
             cold_users=measures.cold_users.value, n_jobs=jobs,
         )  # fmt: skip
     write_report(report, measures.output_format)

@@ -26,6 +26,7 @@ class Split(StrEnum):
     time = "time"
     random = "random"
     last = "last"
+    baskets = "baskets"
 
 
 class ColdUsers(StrEnum):
@@ -227,6 +228,14 @@ def check_share(share: float) -> float:
 Fraction = Annotated[float, typer.Option("--fraction", callback=check_share, help="Share of the test set.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of all random numbers.")]
 Jobs = Annotated[int | None, typer.Option("-j", "--jobs", help="Number of threads; all cores by default.")]
+ExcludeSeen = Annotated[
+    bool | None,
+    typer.Option(
+        "--exclude-seen/--include-seen",
+        help="Leave out what the user has had, or recommend it again; by default the latter for TIFUKNN alone.",
+        show_default=False,
+    ),
+]
 Length = Annotated[int, typer.Option("-k", min=1, help="Items per list.")]
 Output = Annotated[Format, typer.Option("--format", help="Format of the result on stdout.")]
 

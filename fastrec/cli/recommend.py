@@ -12,7 +12,16 @@ import typer
 from fastrec.cli.app import app, examples
 from fastrec.cli.ids import parse_items, parse_users, read_lines
 from fastrec.cli.models import load_model
-from fastrec.cli.options import FileMode, Format, KeyFile, Length, ModelFile, Output, check_table_output
+from fastrec.cli.options import (
+    ExcludeSeen,
+    FileMode,
+    Format,
+    KeyFile,
+    Length,
+    ModelFile,
+    Output,
+    check_table_output,
+)
 from fastrec.cli.output import Record, list_rows, note, write_rows
 from fastrec.cli.working import working
 from fastrec.permissions import parse_mode
@@ -41,9 +50,7 @@ def recommend(
     k: Length = 10,
     allow: Annotated[str | None, typer.Option(metavar="ITEM,… or @FILE", help="Recommend only these items.")] = None,
     deny: Annotated[str | None, typer.Option(metavar="ITEM,… or @FILE", help="Never recommend these items.")] = None,
-    include_seen: Annotated[
-        bool, typer.Option("--include-seen", help="Recommend items again that the user has had.")
-    ] = False,
+    exclude_seen: ExcludeSeen = None,
     skip_unknown: Annotated[bool, typer.Option("--skip-unknown", help="Leave out unknown users.")] = False,
     output: Annotated[
         Path | None,
@@ -66,7 +73,7 @@ def recommend(
     model = load_model(model_file)
     chosen = {name: _items_of(model, text, f"--{name}") for name, text in (("allow", allow), ("deny", deny))}
     options: dict[str, Any] = {name: items for name, items in chosen.items() if items is not None}
-    options["exclude_seen"] = not include_seen
+    options["exclude_seen"] = exclude_seen
     if history is not None:
         given = model.histories([parse_items(model, items) for items in histories])
         with working("recommending"):

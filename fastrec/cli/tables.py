@@ -174,13 +174,15 @@ def split_table(
     data: "Interactions", split: Split, fraction: float, seed: int
 ) -> tuple["Interactions", "Interactions"]:
     """Splits a table into a training part and a test part."""
-    from fastrec import split_last, split_random, split_time
+    from fastrec import split_last, split_last_baskets, split_random, split_time
 
     split = choose_split(data, split)
     if split is Split.time:
         train_part, test_part = split_time(data, fraction=fraction)
     elif split is Split.last:
         train_part, test_part = split_last(data, 1)
+    elif split is Split.baskets:
+        train_part, test_part = split_last_baskets(data)
     else:
         train_part, test_part = split_random(data, fraction, random_state=seed)
     counts = f"{train_part.n_interactions:,} for training, {test_part.n_interactions:,} for testing"
@@ -201,5 +203,7 @@ def describe_split(split: Split, fraction: float, seed: int) -> str:
     """
     if split is Split.last:
         return "the last item of each user"
+    if split is Split.baskets:
+        return "the last basket of each user"
     share = f"{100 * fraction:g} %"
     return f"by time, the last {share}" if split is Split.time else f"{share} at random, seed {seed}"

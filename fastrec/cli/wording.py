@@ -31,6 +31,7 @@ _WHOLE = {
     "without its values": "without its values (--values binary)",
     "give their histories, as model.recommend(model.histories([[item, …], …]))": "give a history with --history ITEM,…",
     "to choose a model by: name one instead": "to choose a model by: name one with --model",
+    "exclude_seen=False": "--include-seen",
     **{f"{name}=False": f"--{name}-column none" for name in _COLUMNS},
 }
 _OPTION = re.compile(rf"(?<![\w.])({'|'.join(_NAMES)})=(\{{.*?\}}|\"[^\"]*\"|'[^']*'|[^\s,;:)]+)")

@@ -31,7 +31,7 @@ def evaluate(
     test: Any,
     metrics: Sequence[str] | str = ("ndcg@10", "recall@20"),
     *,
-    exclude_seen: bool = True,
+    exclude_seen: bool | None = None,
     seen: Any = None,
     cold_users: Literal["keep", "skip"] = "keep",
     histories: Any = None,
@@ -66,7 +66,8 @@ def evaluate(
         ``biased_sampled_`` before a metric that has a truth: see the notes.
     exclude_seen
         Recommend and count only items that the user has not had in training. Test items in the user's training part are
-        left out, and their number is reported.
+        left out, and their number is reported. None is True, but False if a model here recommends what users have again
+        (`TIFUKNN`): all models have the same task.
     seen
         The users' items in training, `Interactions` or a matrix of the training data's shape; None is the data that
         each model was fitted on. A `Pipeline` that drops or samples interactions needs it. Its model knows only the
@@ -135,7 +136,7 @@ def evaluate(
     wanted = [parse_metric(label) for label in _check_labels(metrics)]
     test, histories, asked = _unpack_test(test, histories)
     refuse_table(test, "test")
-    check_flag("exclude_seen", exclude_seen)
+    exclude_seen = _excludes_seen(named) if exclude_seen is None else check_flag("exclude_seen", exclude_seen)
     check_choice("cold_users", cold_users, ("keep", "skip"))
     check_choice("interval", interval, ("analytic", "bootstrap"))
     check_number("confidence", confidence, minimum=0, maximum=1, above=True)
@@ -172,6 +173,11 @@ def evaluate(
         settings={name: describe_options(model) for name, model in given.items()},
     )
     return report if groups is None else replace(report, by_items=_group_report(report, results, plan))
+
+
+def _excludes_seen(named: Mapping[str, Any]) -> bool:
+    """Tells whether all models leave out what users have had, unless told otherwise."""
+    return all(model.excludes_seen for model in named.values())
 
 
 def _unpack_test(test: Any, histories: Any) -> tuple[Any, Any, NDArray[Any] | None]:

@@ -50,7 +50,7 @@ def forget(
         from the journal all the same.
     data
         The data that the model was fitted with, for models that lack a part of it: `Item2Vec`, `SequenceKNN`,
-        `Blend`, `Reranked`, `Popularity` with a half-life.
+        `TIFUKNN`, `Blend`, `Reranked`, `Popularity` with a half-life.
     journal
         A journal, or its address: an existing file, or ``postgresql://…``. `unreached` lists what a database keeps
         besides its tables (the write-ahead log, standbys, backups).

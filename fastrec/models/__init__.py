@@ -38,6 +38,7 @@ from fastrec.models.sequence_rules import SequenceRules
 from fastrec.models.sgd import SGDFactorization
 from fastrec.models.slim import SLIM
 from fastrec.models.svd import PureSVD
+from fastrec.models.tifuknn import TIFUKNN
 from fastrec.models.two_tower import TwoTowerRecommender
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 __all__ = [
     "EASE",
     "SLIM",
+    "TIFUKNN",
     "Blend",
     "CompressedFactors",
     "CompressedWeights",

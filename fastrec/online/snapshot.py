@@ -222,7 +222,7 @@ class Snapshot:
         users: Sequence[Id],
         k: int = 10,
         *,
-        exclude_seen: bool = True,
+        exclude_seen: bool | None = None,
         allow: Sequence[Id] | None = None,
         deny: Sequence[Id] | None = None,
         on_unknown: str = "error",
@@ -255,7 +255,8 @@ class Snapshot:
         k = check_size("k", k, each=8 * max(1, len(users)))
         options = {"exclude_seen": exclude_seen, "allow": allow, "deny": deny, "on_unknown": on_unknown}
         only = self.shown_within(within)
-        if len(users) == 1 and exclude_seen and allow is None and deny is None and on_unknown == "popular":
+        own = exclude_seen is None or exclude_seen == self.model.excludes_seen
+        if len(users) == 1 and own and allow is None and deny is None and on_unknown == "popular":
             one = self.answer_one(users[0], k, within)
             return self._label(TopK(one.codes[None], one.scores[None], fallback=[one.fallback]), users)
         ids_are_known = self.model.users_ is not None and not self._deleted

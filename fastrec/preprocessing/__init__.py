@@ -3,6 +3,7 @@
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from fastrec.preprocessing.baskets import split_last_baskets
 from fastrec.preprocessing.next_events import NextEvents, next_events
 from fastrec.preprocessing.sessions import Sessions, cut_sessions
 from fastrec.preprocessing.splitting import split_last, split_random, split_time, split_users
@@ -47,6 +48,7 @@ __all__ = [
     "cut_sessions",
     "next_events",
     "split_last",
+    "split_last_baskets",
     "split_random",
     "split_time",
     "split_users",

@@ -65,9 +65,7 @@ def cut_sessions(data: Interactions, session_gap: Any) -> Sessions:
     gap = parse_duration("session_gap", session_gap, data.time_unit)
     order = order_by_user_and_time(data.user_codes, times)
     users, sorted_times = data.user_codes[order], times[order]
-    begins = np.ones(len(order), bool)
-    # Modulo 2⁶⁴: right even if int64 does not hold a difference.
-    begins[1:] = (users[1:] != users[:-1]) | ((sorted_times[1:] - sorted_times[:-1]).view(np.uint64) > gap)
+    begins = mark_begins(users, sorted_times, gap)
     owners = users[begins]  # the user of each session
     newest = np.append(owners[1:] != owners[:-1], True)
     codes = np.empty(len(owners), np.int32)
@@ -81,6 +79,20 @@ def cut_sessions(data: Interactions, session_gap: Any) -> Sessions:
     if len(vocabulary) != len(whose):
         raise ValueError("earlier sessions get ids such as 'ann#1', and the data has users of such names: rename these")
     return Sessions(data.select(np.arange(len(order)), user_codes=session_of, users=vocabulary), whose)
+
+
+def mark_begins(users: NDArray[np.int32], times: NDArray[np.int64], gap: float) -> NDArray[np.bool_]:
+    """Marks the events that begin a session: the first of each user, and those after a longer pause than `gap`.
+
+    Events are sorted by user and time.
+
+    >>> mark_begins(np.array([0, 0, 0, 1], "i4"), np.array([5, 7, 9, 9]), 2)
+    array([ True, False, False,  True])
+    """
+    begins = np.ones(len(users), bool)
+    # Modulo 2⁶⁴: right even if int64 does not hold a difference.
+    begins[1:] = (users[1:] != users[:-1]) | ((times[1:] - times[:-1]).view(np.uint64) > gap)
+    return begins
 
 
 def _name_sessions(users: Vocabulary, owners: NDArray[np.int32]) -> NDArray[Any]:

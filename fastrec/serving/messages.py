@@ -15,6 +15,10 @@ Count = Annotated[int, Meta(ge=1, le=LARGEST_K, description="How many items.")]
 Ids = Annotated[list[Id], Meta(max_length=100_000)]
 Unknown = Annotated[list[Id], Meta(description="Items of the request that the model does not know.")]
 OnUnknown = Literal["popular", "error"]
+ExcludeSeen = Annotated[
+    bool | None,
+    Meta(description="Whether to leave out what the user has had; null is the model's own default, for most true."),
+]
 Recommendation = Annotated[str, Meta(description="The id of the answer, which events that follow from it can name.")]
 
 
@@ -97,7 +101,7 @@ class RecommendRequest(ListRequest, kw_only=True):
             "they are the user's present visit and count like events."
         ),
     ] = None
-    exclude_seen: bool = True
+    exclude_seen: ExcludeSeen = None
     explain: Annotated[bool, Meta(description="Give reasons, if the model can.")] = False
 
 
@@ -105,7 +109,7 @@ class BatchRequest(ListRequest, kw_only=True):
     """A request for many users at once."""
 
     users: Annotated[list[Id], Meta(max_length=LARGEST_BATCH, description=f"Users times k may be {LARGEST_ANSWER}.")]
-    exclude_seen: bool = True
+    exclude_seen: ExcludeSeen = None
 
 
 class SimilarRequest(ListRequest, kw_only=True):

@@ -21,7 +21,7 @@ _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 class Scenario(m.ListRequest, kw_only=True):
     """The fields that a scenario may set."""
 
-    exclude_seen: bool = True
+    exclude_seen: m.ExcludeSeen = None
     explain: bool = False
 
 

@@ -28,7 +28,7 @@ def warm_up(snapshot: Snapshot) -> None:
     item = decode(model, np.zeros(1, int))
     unknown = "" if isinstance(users[0], str) else -1
     changed = snapshot.after([Event(users[0], item[0], seq=snapshot.seq + 1)])
-    for options in ({}, {"exclude_seen": False}, {"allow": item, "deny": item}):
+    for options in ({}, {"exclude_seen": not model.excludes_seen}, {"allow": item, "deny": item}):
         for asked in ([users[0]], [unknown], users):
             changed.recommend(asked, 1, on_unknown="popular", **options)
         snapshot.recommend(users[:1], 1, on_unknown="popular", **options)
@@ -74,7 +74,7 @@ def measure_pace(snapshot: Snapshot, clock: Callable[[], float] = time.perf_coun
     event = Event(user, item[0], seq=snapshot.seq + 1)
     kinds: tuple[Callable[[], object], ...] = (
         lambda: snapshot.recommend([user], 10, on_unknown="popular"),
-        lambda: snapshot.recommend([user], 10, exclude_seen=False, deny=item, on_unknown="popular"),
+        lambda: snapshot.recommend([user], 10, exclude_seen=not model.excludes_seen, deny=item, on_unknown="popular"),
         lambda: snapshot.after([event]).recommend([user], 10, on_unknown="popular"),
         lambda: model.recommend(row, 10),
     )

@@ -33,7 +33,7 @@ def data(kind=str, gone=()):
 def test_a_model_is_that_of_a_fit_with_the_rows_emptied(kind):
     model = quick(kind).fit(in_order(kind, data()))
     before = copy.copy(model)
-    needed = in_order(kind, data()) if kind.__name__ in ("Blend", "Item2Vec", "SequenceKNN") else None
+    needed = in_order(kind, data()) if kind.__name__ in ("Blend", "Item2Vec", "SequenceKNN", "TIFUKNN") else None
     receipt = fr.forget(model, GONE, needed)
     if not kind.keeps_users:
         assert receipt.how.startswith("nothing: a private model")

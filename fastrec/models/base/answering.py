@@ -47,6 +47,9 @@ class Answering(Learner):
     needs_history: ClassVar[bool] = True
     """Whether a user without any history is answered by popularity instead of by the model."""
 
+    excludes_seen: ClassVar[bool] = True
+    """Whether answers leave out what a user has had, unless the caller says `exclude_seen`."""
+
     def _score_batch(self, histories: CodeMatrix, codes: Codes | None) -> Floats:
         """Scores of all items for some users, float32, C-contiguous, of shape (b, n_items).
 
@@ -77,13 +80,13 @@ class Answering(Learner):
     def item_filter(
         self,
         audience: Audience,
-        exclude_seen: bool = True,
+        exclude_seen: bool | None = None,
         allow: Any = None,
         deny: Any = None,
         on_unknown: str = "error",
     ) -> ItemFilter:
         """See `Asked.item_filter`."""
-        check_flag("exclude_seen", exclude_seen)
+        exclude_seen = self.excludes_seen if exclude_seen is None else check_flag("exclude_seen", exclude_seen)
         if allow is None and deny is None:
             return ItemFilter(self._exclusion(audience) if exclude_seen else None, self.recommendable_items())
         only = read_items(self, "allow", allow, len(audience), on_unknown)
@@ -236,7 +239,8 @@ class Answering(Learner):
     def _select_one(self, who: Single, row: HistoryRow, k: int, only: NDArray[np.bool_] | None) -> tuple[Codes, Floats]:
         """The `_search_one` by dense scores."""
         scores = self._dense(who.audience(self))[0]
-        return select_one(scores, k, row.codes, self._mask_within(only))
+        closed = row.codes if self.excludes_seen else row.codes[:0]
+        return select_one(scores, k, closed, self._mask_within(only))
 
     def _top(
         self,

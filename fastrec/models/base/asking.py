@@ -56,12 +56,15 @@ class Asked(Protocol):
     def item_filter(
         self,
         audience: Audience,
-        exclude_seen: bool = True,
+        exclude_seen: bool | None = None,
         allow: Any = None,
         deny: Any = None,
         on_unknown: str = "error",
     ) -> ItemFilter:
-        """The items that may be recommended to each of the audience; `allow` and `deny` hold the caller's ids."""
+        """The items that may be recommended to each of the audience; `allow` and `deny` hold the caller's ids.
+
+        Without a word, items that they have had are left out if the model's `excludes_seen` says so.
+        """
 
     def answer(self, audience: Audience, k: int, wanted: ItemFilter | None = None, on_empty: str = "popular") -> TopK:
         """The `k` best items for each user, by popularity if the model cannot answer; `wanted` comes from
@@ -69,7 +72,7 @@ class Asked(Protocol):
         """
 
     def answer_one(self, who: Single, k: int, only: NDArray[np.bool_] | None = None) -> SingleAnswer:
-        """The `k` best items for a single user without the seen ones: to the bit the answer of `answer`.
+        """The `k` best items for a single user, by the model's `excludes_seen`: to the bit the answer of `answer`.
 
         `only` is a mask, of shape (n_items,), of the items that may be in the answer; the same mask again is read
         faster. This method makes nothing that one user does not need, since servers call it most.

@@ -64,6 +64,9 @@ class Learner(OptionsMixin, BaseEstimator, ABC):
     reads_events: ClassVar[bool] = False
     """Whether histories that are Interactions are read event by event, with their times, not as a matrix."""
 
+    reads_baskets: ClassVar[bool] = False
+    """Whether the model reads baskets: repeated events and equal times are its data, and need no notice."""
+
     keeps_users: ClassVar[bool] = True
     """Whether a fitted model knows the users that it was fitted with, or none (private and stripped models)."""
 
@@ -171,20 +174,24 @@ class Learner(OptionsMixin, BaseEstimator, ABC):
         try:
             self._check_options()
             self._adopt(X)
-            if self.needs_order and isinstance(X, Interactions):
+            if self.needs_order and not self.reads_baskets and isinstance(X, Interactions):
                 X.tell_ties(type(self).__name__)
             self._check_factors()
             self._fit(self._training, **options)
             self._complete(self._training)
             freeze(self)
-            if isinstance(X, Interactions):
-                X.tell_merged(type(self).__name__, self._own_policy)
+            self._tell_merged(X)
             self._note_seconds(time.perf_counter() - began)
         except BaseException:
             self.__dict__.clear()
             self.__dict__.update(before)
             raise
         return self
+
+    def _tell_merged(self, X: Any) -> None:
+        """Warns of pairs whose events are merged, unless the model reads each event."""
+        if isinstance(X, Interactions) and not self.reads_baskets:
+            X.tell_merged(type(self).__name__, self._own_policy)
 
     def _note_seconds(self, seconds: float) -> None:
         """Remembers the seconds of the fit, until the model changes."""

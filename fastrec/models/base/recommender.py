@@ -60,7 +60,7 @@ class Recommender(Answering):
         users: Any,
         k: int = 10,
         *,
-        exclude_seen: bool = True,
+        exclude_seen: bool | None = None,
         allow: Any = None,
         deny: Any = None,
         on_unknown: OnUnknown = "error",
@@ -77,7 +77,8 @@ class Recommender(Answering):
         k
             The number of items for each user.
         exclude_seen
-            Leave out what the user has seen: in the training data, or in the history given.
+            Whether to leave out what the user has had: in the training data, or in the history given. None is the
+            model's own `excludes_seen`: False for a model of what users have again (`TIFUKNN`), and True for others.
         allow, deny
             Only these items, and none of these: a sequence of ids for all users; or, for each user, a sequence of
             such sequences, or a sparse matrix of shape (n, n_items) whose entries count.
@@ -114,7 +115,8 @@ class Recommender(Answering):
         k = check_size("k", k)
         audience, known = find_audience(self, users, on_unknown)
         check_size("k", k, each=8 * max(1, len(audience)))
-        is_usual = exclude_seen is True and allow is None and deny is None and on_empty == "popular" and exact is False
+        own = exclude_seen is None or exclude_seen is self.excludes_seen
+        is_usual = own and allow is None and deny is None and on_empty == "popular" and exact is False
         if is_usual and known is None and audience.codes is not None and len(audience) == 1:
             return self._recommend_one(audience, k)
         wanted = self.item_filter(audience, exclude_seen, allow, deny, on_unknown)
@@ -138,7 +140,7 @@ class Recommender(Answering):
         batch_size: int = 10_000,
         verbose: bool | int = False,
         mode: int = PRIVATE,
-        exclude_seen: bool = True,
+        exclude_seen: bool | None = None,
         allow: Any = None,
         deny: Any = None,
         on_unknown: OnUnknown = "error",
@@ -289,7 +291,7 @@ class Recommender(Answering):
         item: Any,
         k: int = 10,
         *,
-        exclude_seen: bool = True,
+        exclude_seen: bool | None = None,
         allow: Any = None,
         deny: Any = None,
     ) -> Trace:

@@ -30,8 +30,8 @@ def strip(model: Model) -> Model:
     Raises
     ------
     TypeError
-        If its answers come from its users' data: `UserKNN`, `SequenceKNN`, `GraphFilter` and `TwoStage`, and models
-        that have one of these as a member.
+        If its answers come from its users' data: `UserKNN`, `SequenceKNN`, `TIFUKNN`, `GraphFilter` and `TwoStage`, and
+        models that have one of these as a member.
     NotFittedError
         If the model is not fitted.
 

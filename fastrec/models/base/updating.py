@@ -294,7 +294,7 @@ class Updating(Recommender):
 
     def _joining(self, X: Interactions) -> str:
         """The policy that joins events of known pairs in X with the known values."""
-        X.tell_merged(type(self).__name__, self._own_policy)
+        self._tell_merged(X)
         return X.duplicates or str(self.duplicate_policy)
 
     def _splice(self, matrix: CodeMatrix, rows: Codes, others: CodeMatrix, policy: str, events: bool) -> CodeMatrix:

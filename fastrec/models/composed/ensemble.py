@@ -82,6 +82,9 @@ class Ensemble(Updating):
     capabilities: ClassVar[Any] = OfMembers(frozenset(), lambda self: self._find_capabilities())
     reads_order: ClassVar[Any] = OfMembers(False, lambda self: self._any_member("reads_order"))
     needs_order: ClassVar[Any] = OfMembers(False, lambda self: self._any_member("needs_order"))
+    reads_baskets: ClassVar[Any] = OfMembers(False, lambda self: self._all_members("reads_baskets"))
+    reads_events: ClassVar[Any] = OfMembers(False, lambda self: self._any_member("reads_events"))
+    excludes_seen: ClassVar[Any] = OfMembers(True, lambda self: self._any_member("excludes_seen"))
     takes_new_items: ClassVar[Any] = OfMembers(True, lambda self: self._all_members("takes_new_items"))
     min_support: Any = OfMembers(1, lambda self: self._least_support())
     _learned: ClassVar[Fields] = {"members_": Members("members"), "models_given_": Value(bool)}
@@ -214,7 +217,11 @@ class Ensemble(Updating):
         self.models = [clone(member) for member in self.members_] if self.models_given_ else None
 
     def _is_of_members(self, who: Single) -> bool:
-        """Tells whether the members know a single user's history as it is: with strengths as values, none of them 0."""
+        """Tells whether members can be asked about a single user as they are: they leave out what the ensemble does,
+        and know the history with strengths as values, none of them 0.
+        """
+        if any(member.excludes_seen != self.excludes_seen for member in self.members_):
+            return False
         if self._values_are_places and who.history is not None:
             return False
         row = who.row(self)

@@ -136,6 +136,7 @@ class Pipeline(Updating, sklearn.pipeline.Pipeline):
     takes_negatives: ClassVar[Any] = OfMembers(False, lambda self: self._find_takes_negatives())
     keeps_zeros: ClassVar[Any] = OfMembers(False, lambda self: self.last.keeps_zeros)
     needs_history: ClassVar[Any] = OfMembers(True, lambda self: self.last.needs_history)
+    excludes_seen: ClassVar[Any] = OfMembers(True, lambda self: self.last.excludes_seen)
     reads_order: ClassVar[Any] = OfMembers(False, lambda self: self.last.reads_order)
     reads_others: ClassVar[Any] = OfMembers(False, lambda self: self.last.reads_others)
     needs_order: ClassVar[Any] = OfMembers(False, lambda self: self.last.needs_order)

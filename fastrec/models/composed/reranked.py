@@ -161,7 +161,7 @@ class Reranked(Recommender):
     def _take_manners(self) -> None:
         manners = (
             *("takes_negatives", "keeps_zeros", "needs_history", "reads_order", "needs_order", "capabilities"),
-            "min_support",
+            *("min_support", "excludes_seen", "reads_events"),
         )
         self.__dict__.update({name: getattr(self._inner, name) for name in manners})
 

@@ -76,7 +76,7 @@ class Question(NamedTuple):
     def answer(self, k: int) -> SingleAnswer:
         """Returns the best items; without filters, the most common case, by the shortest way."""
         snapshot = self.snapshot
-        if self.options == _USUAL:
+        if self.options in (_USUAL, {"exclude_seen": snapshot.model.excludes_seen}):
             if self.history is not None:
                 return snapshot.model.answer_one(self.history, k, snapshot.items.shown)
             return snapshot.answer_one(self.user, k)  # type: ignore[arg-type]
@@ -90,7 +90,7 @@ class Question(NamedTuple):
         return self.snapshot.recommend([self.user], k, within=within, on_unknown="popular", **self.options)  # type: ignore[list-item]
 
 
-_USUAL = {"exclude_seen": True}
+_USUAL = {"exclude_seen": None}
 
 
 def _recommend(server: Server, snapshot: Snapshot, asked: m.RecommendRequest) -> m.RecommendAnswer:
