@@ -26,9 +26,12 @@ JUDGES, HIDDEN = 4000, 0.2
 # The largest number of trials of a family in a round, for each of its options.
 PER_OPTION = 6
 
+# Of so many best families, the best trial is repeated on all users after rounds on a part of them.
+BEST_FAMILIES = 3
+
 # With at most this many events, this many trials of each of the best families are repeated on this many other hidden
 # parts.
-FEW_EVENTS, FINALISTS, BEST_FAMILIES, OTHER_PARTS = 300_000, 2, 3, 2
+FEW_EVENTS, FINALISTS, OTHER_PARTS = 300_000, 2, 2
 
 
 class Entry(NamedTuple):
@@ -157,7 +160,7 @@ class Contest:
             alive = sorted(alive, key=lambda pair: -self._best_of(pair[0]))[: math.ceil(len(alive) / 2)]
             trials *= 2
         if self.plan.share < 1:
-            for entry in self.ranked()[:3]:
+            for entry, *_ in self._best_families():
                 self._try(self._place_of(entry), entry.options, entry.form, ROUNDS + 1, 1.0)
         self._repeat_best()
         if not self.ranked():
@@ -178,13 +181,17 @@ class Contest:
         """
         if self.plan.share < 1 or self.part == "last" or self._data.n_interactions > FEW_EVENTS:
             return
-        finalists: dict[str, list[Entry]] = {}
-        for entry in self.ranked():
-            finalists.setdefault(entry.family, []).append(entry)
         seeds = range(self.seed + 1, self.seed + 1 + OTHER_PARTS)
         self._others = [_as_found(hide_events(self._data, seed, self.part)) for seed in seeds]
-        for entry in (entry for best in list(finalists.values())[:BEST_FAMILIES] for entry in best[:FINALISTS]):
+        for entry in (entry for best in self._best_families() for entry in best[:FINALISTS]):
             self._record(entry._replace(round=ROUNDS + 1, parts=1 + OTHER_PARTS), [entry.score], self._others)
+
+    def _best_families(self) -> list[list[Entry]]:
+        """Returns the entries of each of the best families, best first."""
+        entries: dict[str, list[Entry]] = {}
+        for entry in self.ranked():
+            entries.setdefault(entry.family, []).append(entry)
+        return list(entries.values())[:BEST_FAMILIES]
 
     def _draws(self, place: int, family: Family, trials: int, round_: int) -> Iterator[tuple[dict[str, Any], Form]]:
         """Draws options: the defaults on each form first, then any; from the second round on mostly near the

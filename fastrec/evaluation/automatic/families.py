@@ -154,22 +154,28 @@ class Family:
         return make_estimator(self.kind, {**(self.fixed or {}), **options}, **common)
 
 
+# The seconds of a fit and its evaluation that do not depend on the size.
+OVERHEAD = 0.15
+# The seconds for each event up to which singular vectors are found; many users and items with few events need more.
+SPECTRUM = 1.5e-5
+
+
 def _per_event(factor: float) -> Callable[[Shape], float]:
-    return lambda shape: 0.1 + factor * shape.events
+    return lambda shape: OVERHEAD + factor * shape.events
 
 
 def _answers(shape: Shape) -> float:
     """Estimates the seconds of ranking all items for the hidden part's users, from the neighbours of each history
     item.
     """
-    return min(shape.users, 4000) * shape.items * (2e-9 + 3e-10 * shape.events / shape.users)
+    return OVERHEAD + min(shape.users, 4000) * shape.items * (4e-10 + 8e-11 * shape.events / shape.users)
 
 
 def _spectrum(shape: Shape) -> float:
     """Estimates the seconds of finding as many singular vectors as GraphFilter takes by default: 2.5 √items, at
     most 512.
     """
-    return 7e-10 * (shape.users + shape.items) * min(6.25 * shape.items, 512**2)
+    return 5e-10 * (shape.users + shape.items) * min(6.25 * shape.items, 512**2)
 
 
 def _penalty(shape: Shape) -> float:
@@ -190,20 +196,20 @@ FAMILIES = (
     Family(
         EASE,
         {"regularization": Range(3, 3000)},
-        lambda shape: 1.2 * (shape.items / 3700) ** 3 + 4e-7 * shape.events + _answers(shape),
+        lambda shape: 0.9 * (shape.items / 3700) ** 3 + 2e-7 * shape.events + _answers(shape),
         lambda shape: shape.items <= DENSE_ITEMS,
     ),
     Family(
         EASE,
         {"regularization": Range(3, 3000)},
-        lambda shape: 9e-6 * shape.events + _answers(shape),
+        lambda shape: 6e-6 * shape.events + _answers(shape),
         lambda shape: shape.items > DENSE_ITEMS,
         {"method": "sparse", "neighbors": 128},
     ),
     Family(
         ImplicitALS,
         {"factors": Range(16, 192, whole=True)},
-        lambda shape: 1.2e-6 * shape.events + 1e-6 * (shape.users + shape.items) * 64 + _answers(shape),
+        lambda shape: 6e-7 * shape.events + 2.5e-5 * (shape.users + shape.items) + _answers(shape),
         scaled=lambda shape: {"regularization": Range(_penalty(shape) / 3, 3 * _penalty(shape))},
     ),
     Family(
@@ -213,12 +219,12 @@ FAMILIES = (
             "similarity": OneOf(("cosine", "jaccard", "tfidf", "bm25", "sppmi", "rp3beta")),
             "shrinkage": Range(0.1, 300),
         },
-        lambda shape: 6e-7 * shape.events + _answers(shape),
+        lambda shape: 2e-7 * shape.events + _answers(shape),
     ),
     Family(
         UserKNN,
         {"neighbors": Range(20, 800, whole=True), "similarity": OneOf(("cosine", "jaccard", "tfidf", "bm25"))},
-        lambda shape: 1e-6 * shape.events + 4 * _answers(shape),
+        lambda shape: 1e-7 * shape.events + 1.5 * _answers(shape),
         lambda shape: shape.users <= 100_000,
     ),
     Family(
@@ -228,13 +234,13 @@ FAMILIES = (
             "user_exponent": Range(0, 0.8, linear=True),
             "degree_exponent": Range(0, 0.6, linear=True),
         },
-        lambda shape: 3e-6 * shape.events + _spectrum(shape) + 2e-8 * min(shape.users, 4000) * shape.items,
-        lambda shape: shape.items <= 50_000,
+        lambda shape: 3e-7 * shape.events + _spectrum(shape) + _answers(shape),
+        lambda shape: shape.items <= 50_000 and _spectrum(shape) <= SPECTRUM * shape.events + OVERHEAD,
     ),
     Family(
         SGDFactorization,
         {"factors": Range(8, 128, whole=True), "regularization": Range(1e-5, 1e-1), "learning_rate": Range(0.01, 0.3)},
-        lambda shape: 6e-6 * shape.events + _answers(shape),
+        lambda shape: 5e-6 * shape.events + _answers(shape),
         fixed={"loss": "bpr"},
     ),
     Family(
@@ -247,7 +253,7 @@ FAMILIES = (
             "source_exponent": Range(0, 1, linear=True),
             "target_exponent": Range(0, 0.8, linear=True),
         },
-        lambda shape: 4e-7 * shape.events + _answers(shape),
+        lambda shape: 2e-7 * shape.events + _answers(shape),
         lambda shape: shape.has_times,
     ),
     Family(
@@ -257,13 +263,13 @@ FAMILIES = (
             "decay": Range(0.4, 0.98, linear=True),
             "before": Range(0, 1, linear=True),
         },
-        lambda shape: 1e-7 * shape.events + 10 * _answers(shape),
+        lambda shape: 1e-7 * shape.events + 4 * _answers(shape),
         lambda shape: shape.has_times,
     ),
     Family(
         LinearSequence,
         FADING_PREFIXES,
-        lambda shape: 2.2 * (shape.items / 3700) ** 3 + 1e-6 * shape.events + _answers(shape),
+        lambda shape: 1.3 * (shape.items / 3700) ** 3 + 5e-7 * shape.events + _answers(shape),
         lambda shape: shape.has_times and shape.items <= DENSE_ITEMS,
     ),
     Family(

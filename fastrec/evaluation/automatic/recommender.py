@@ -16,7 +16,7 @@ from fastrec.data import Interactions, TiedTimesWarning
 from fastrec.evaluation.automatic.compromise import find_compromise
 from fastrec.evaluation.automatic.contest import Contest, Entry, Part
 from fastrec.evaluation.automatic.families import Shape, families_for, forms_of
-from fastrec.evaluation.automatic.planning import parse_budget, plan_contest
+from fastrec.evaluation.automatic.planning import parse_budget, plan_trials
 from fastrec.evaluation.automatic.report import AutomaticReport
 from fastrec.evaluation.automatic.winner import Winner, find_winner
 from fastrec.evaluation.search.trial import LOWEST
@@ -68,7 +68,7 @@ class AutoRecommender(OptionsMixin, BaseEstimator):  # type: ignore[misc]
     validation : {"auto", "last", "random", "both"}
         The events that are hidden. "last" hides the last events of each user, so the winner finds what users do next.
         "random" hides any events, so the winner finds what else they like, and the order of events does not count.
-        "both" runs one contest for each, with half the budget. If their winners differ, the result is the one that is
+        "both" runs one contest for each within the budget. If their winners differ, the result is the one that is
         good in both, or a Blend whose smaller share of the two best scores is largest. "auto" is "both" if there are
         times, else "random".
     blend : bool
@@ -163,7 +163,7 @@ class AutoRecommender(OptionsMixin, BaseEstimator):  # type: ignore[misc]
         self._check_options()
         data = X if isinstance(X, Interactions) else Interactions.from_matrix(check_matrix(X))
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        contests = [self._prepare(data, part, seed) for part in self._parts(data)]
+        contests = self._prepare(data, seed)
         with _without_tied_times():
             self.trials_, self.n_trials_ = [], contests[0].plan.trials
             for contest in contests:
@@ -183,15 +183,20 @@ class AutoRecommender(OptionsMixin, BaseEstimator):  # type: ignore[misc]
             raise ValueError(f'validation={self.validation!r} needs interactions with times; "random" needs none')
         return ["last"] if self.validation == "last" else ["last", "random"]
 
-    def _prepare(self, data: Interactions, part: Part, seed: int) -> Contest:
-        """Makes a contest with as many trials as its share of the budget pays for."""
-        shape = Shape(*data.shape, data.n_interactions, part == "last")
-        families, budget = families_for(shape), parse_budget(self.budget) / len(self._parts(data))
-        plan = plan_contest(families, shape, budget, effective_jobs(self.n_jobs))
+    def _prepare(self, data: Interactions, seed: int) -> list[Contest]:
+        """Makes the contests, with as many trials as the budget pays for."""
+        parts = self._parts(data)
+        shapes = [Shape(*data.shape, data.n_interactions, part == "last") for part in parts]
+        families = list(map(families_for, shapes))
+        pairs = list(zip(families, shapes, strict=True))
+        plan = plan_trials(pairs, parse_budget(self.budget), effective_jobs(self.n_jobs))
         if self.trials is not None:
             plan = plan._replace(trials=self.trials)
         options: dict[str, Any] = {"metric": self.metric, "seed": seed, "n_jobs": self.n_jobs, "tell": self._tell}
-        return Contest(data, families, forms_of(data), plan, part=part, **options)
+        forms = forms_of(data)
+        return [
+            Contest(data, tried, forms, plan, part=part, **options) for tried, part in zip(families, parts, strict=True)
+        ]
 
     def _tell(self, entry: Entry) -> None:
         if self.verbose:

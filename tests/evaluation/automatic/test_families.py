@@ -52,6 +52,11 @@ def test_the_shape_decides_what_is_tried():
     assert next(family for family in families_for(SHAPE) if family.name == "EASE").space["recency"].values[0] == 1.0
 
 
+def test_singular_vectors_are_left_out_where_events_are_few_for_their_cost():
+    names = {users: [f.name for f in families_for(Shape(users, 40_000, 800_000, False))] for users in (30_000, 300_000)}
+    assert ("GraphFilter" in names[30_000], "GraphFilter" in names[300_000]) == (True, False)
+
+
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
 def test_more_data_takes_longer(family):
     small, large = Shape(1000, 500, 20_000, True), Shape(4000, 5000, 900_000, True)

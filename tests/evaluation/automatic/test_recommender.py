@@ -37,6 +37,13 @@ def test_the_same_seed_and_trials_give_the_same_model(seed):
     np.testing.assert_array_equal(one.recommend(np.arange(60)).codes, other.recommend(np.arange(60)).codes)
 
 
+def test_a_budgets_trials_repeat_both_contests():
+    X = ordered(40)
+    one = fr.AutoRecommender(1.0, validation="both", random_state=0).fit(X)
+    other = fr.AutoRecommender("1min", trials=one.n_trials_, validation="both", random_state=0).fit(X)
+    assert [entry[:6] for entry in one.trials_] == [entry[:6] for entry in other.trials_]
+
+
 def test_it_is_never_below_the_defaults_of_a_family():
     auto = fr.AutoRecommender(trials=2, random_state=0, blend=False).fit(blocks())
     defaults = [entry.score for entry in auto.trials_ if not entry.options]
