@@ -20,6 +20,7 @@ from numba.core import caching, types
 from numba.extending import NativeValue, intrinsic, models, register_model, unbox
 
 from fastrec.kernels._cache import user_cache
+from fastrec.kernels._linked import Entry, link_form
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -214,11 +215,13 @@ def kernel(
         if numba.config.DISABLE_JIT:
             return _uncompiled(function)
         flags = set(fastmath) if isinstance(fastmath, frozenset) else fastmath
-        options = {"forceinline": True} if inline else {}
+        options = {"nopython": True, "nogil": True, "fastmath": flags, "boundscheck": None}
+        if inline:
+            options["forceinline"] = True
         if inner:
-            options |= {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
-        dispatcher = numba.njit(nogil=True, fastmath=flags, **options)(function)
-        if not inner and cache_folder(function.__module__) is not None:
+            return link_form(function, options)  # type: ignore[no-any-return]
+        dispatcher = Entry(function, targetoptions=options)
+        if cache_folder(function.__module__) is not None:
             dispatcher._cache = _Cache(function)
         return dispatcher  # type: ignore[no-any-return]
 

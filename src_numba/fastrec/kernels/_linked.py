@@ -1,0 +1,72 @@
+"""The forms of a kernel: one that Python calls, with machine code, and one that other kernels link.
+
+Numba optimizes and makes machine code of each function that a kernel calls, and with it again of all that this function
+calls. But a kernel has a copy of its own of all it calls, so a helper five calls deep would be made five times and used
+once. The linked form stays as the compiler's input, which is optimized only as a part of the kernel that Python calls.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from numba.core import types
+from numba.core.codegen import JITCodeLibrary
+from numba.core.compiler import Compiler
+from numba.core.dispatcher import Dispatcher
+from numba.core.registry import CPUDispatcher
+
+Function = Callable[..., Any]
+
+
+class _NoEnvironment:
+    """Takes the environment of a function, which only calls of Python objects need, and leaves it out."""
+
+    @staticmethod
+    def set_env(name: str, environment: Any) -> None:
+        return
+
+
+class _LinkedLibrary(JITCodeLibrary):  # type: ignore[misc]
+    """The code of one function, neither optimized nor made to machine code."""
+
+    codegen = _NoEnvironment
+
+    def _optimize_functions(self, module: Any) -> None:
+        module.data_layout = self._codegen._data_layout
+
+    def _optimize_final_module(self) -> None:
+        return
+
+    def _finalize_final_module(self) -> None:
+        self._finalize_dynamic_globals()
+        self._finalized = True
+
+    def get_pointer_to_function(self, name: str) -> int:
+        return 0
+
+
+class _LinkedCompiler(Compiler):  # type: ignore[misc]
+    """Numba's compiler, whose code goes into a `_LinkedLibrary`."""
+
+    def compile_extra(self, func: Function) -> Any:
+        self.state.library = _LinkedLibrary(self.state.targetctx.codegen(), func.__qualname__)
+        return super().compile_extra(func)
+
+
+class Entry(CPUDispatcher):  # type: ignore[misc]
+    """A kernel that Python calls; a kernel that calls it links its other form."""
+
+    @functools.cached_property
+    def linked(self) -> Dispatcher:
+        """The form that other kernels link."""
+        return link_form(self.py_func, self.targetoptions)
+
+    @property
+    def _numba_type_(self) -> types.Dispatcher:
+        return types.Dispatcher(self.linked)
+
+
+def link_form(function: Function, options: dict[str, Any]) -> Dispatcher:
+    """Returns the form of a function that kernels link; Python cannot call it."""
+    wrappers = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+    return CPUDispatcher(function, targetoptions={**options, **wrappers}, pipeline_class=_LinkedCompiler)
