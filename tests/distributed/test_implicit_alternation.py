@@ -11,6 +11,7 @@ from fastrec.distributed.blocks import Block
 from fastrec.distributed.cells import array_of, bytes_of
 from fastrec.distributed.half_epoch import RowSums, Turn, rows_of, turn_rows
 from fastrec.distributed.implicit_alternation import ImplicitHalf, Seeded, Weights
+from fastrec.distributed.solving import Solving
 from fastrec.matrix.arrays import aligned_zeros
 from fastrec.matrix.code_matrix import check_matrix
 from fastrec.solvers.als import Side, Solver, block_cuts, eigenbasis, gather, gramian, rotate, start_rows
@@ -76,3 +77,20 @@ def check_sums_of_rows(half, matrix, vectors, solutions):
         found = half.solve_sums(summed, totals)
         np.testing.assert_allclose(summed, alone[0], atol=2e-6)
         np.testing.assert_allclose(found, objective, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("cut", [[3], list(range(40))])
+def test_a_piece_is_solved_by_sums_where_its_rows_are_cut(case, cut):
+    matrix, users, items, values, basis = case
+    turn = Turn(basis, values, "float32")
+    half = ImplicitHalf(30, (basis,), turn, Weights(2.0, 0.01, 1.0), Solver("cg", 2, 0.0, 1.0, 1))
+    vectors, block = turn_rows(bytes_of(items), turn), Block(0, matrix.indptr, matrix.indices, matrix.data)
+    whole, found = half.start(bytes_of(users), 1), half.start(bytes_of(users), 1)
+    objective = half.solve(block, whole, vectors, 1)
+    spans = {row: slice(*matrix.indptr[row : row + 2]) for row in cut}
+    sums = {row: half.sum_entries(matrix.indices[span], matrix.data[span], vectors) for row, span in spans.items()}
+    mine = Solving(half, {0: sums})._solve(block, found, vectors, 1)
+    np.testing.assert_allclose(found, whole, atol=2e-6)
+    others = np.setdiff1d(np.arange(40), cut)
+    assert np.array_equal(found[others], whole[others])
+    np.testing.assert_allclose(mine, objective, rtol=1e-5)
