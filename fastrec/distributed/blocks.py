@@ -20,7 +20,7 @@ COUNTS = ("rows", "entries", "learned", "met", "repeated")
 """The numbers of a block: of rows, of entries, of those that count, of rows with such, and of events beyond the first
 of an entry."""
 MOMENTS = ("total", "squares", "most")
-"""The sum of a block's values, that of their squared distances from their mean, and the largest sum of an entry."""
+"""The sum of a block's values, that of their squared distances from their mean, and the largest size of one."""
 SCHEMA = pa.schema(
     [("piece", pa.int32())]
     + [(name, pa.int64()) for name in COUNTS]
@@ -127,7 +127,7 @@ def _columns_of(cells: _Cells, keeps_zeros: bool) -> list[Any]:
     exact = values.astype(np.float64)
     with np.errstate(invalid="ignore"):
         squares = np.square(exact - exact.mean()).sum()
-    moments = (exact.sum(), squares, cells.values.max())
+    moments = (exact.sum(), squares, np.abs(cells.values).max())
     shared = shared_value(values)
     arrays = (cells.indptr, cells.indices, shared if shared.any() else values, counts.astype(np.int64))
     return [*map(int, numbers), *map(float, moments), *(bytes_of(array) for array in arrays)]
