@@ -108,7 +108,8 @@ def solve_columns(
     for item in range(first, last):
         # The system of the support and the item, and the regression of the item on its support.
         size = count_chosen(supports[item])
-        members[:size] = supports[item, :size]
+        for place in range(size):
+            members[place] = supports[item, place]
         members[size] = item
         gather_system(gramian, members, size + 1, places, system)
         right = system[size]

@@ -105,7 +105,8 @@ def fold_in_rows(
             weights,
         )  # fmt: skip
         scale = np.float32(1.0) / max(weight, np.float32(1e-30))
-        user[:] = center
+        for j in range(width):
+            user[j] = center[j]
         mean[:] = np.float32(0.0)
         square[:] = np.float32(0.0)
         for step in range(1, steps + 1):
@@ -123,4 +124,5 @@ def fold_in_rows(
             paced, tiny = np.float32(rate * correction / (1 - FIRST**step)), np.float32(TINY * correction)
             for j in range(0, width, 16):
                 step_lanes(user, mean, square, j, load(slope, j, 16), paced, tiny, shrink)
-        out[row * width : (row + 1) * width] = user
+        for j in range(width):
+            out[row * width + j] = user[j]

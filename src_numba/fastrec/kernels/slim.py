@@ -74,7 +74,9 @@ def make_room(system: Any, size: int, wanted: int) -> Any:
         return system
     room = max(wanted, 2 * len(system))
     larger = np.empty((room, room), np.float32)
-    larger[:size, :size] = system[:size, :size]
+    for row in range(size):
+        for column in range(size):
+            larger[row, column] = system[row, column]
     return larger
 
 
@@ -150,7 +152,8 @@ def fit_on_supports(
     places, members = np.full(len(gramian.diagonal), -1, np.int32), np.empty(k + 1, np.int32)
     for item in range(first, last):
         size, largest = count_chosen(supports[item]), ZERO
-        members[:size] = supports[item, :size]
+        for a in range(size):
+            members[a] = supports[item, a]
         members[size] = item
         gather_system(gramian, members, size + 1, places, system)
         # The gradient at weights of 0, and the largest of it for the tolerance.
