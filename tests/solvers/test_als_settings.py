@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from fastrec.matrix.code_matrix import check_matrix
+from fastrec.solvers import als_settings
 from fastrec.solvers.als_settings import DataSize, choose_alpha, choose_factors, choose_regularization
 
 
@@ -26,6 +27,14 @@ def test_short_histories_ask_for_a_stronger_penalty():
     few, many = (DataSize((5000, 2000), (5000, 2000), n, float(n)) for n in (15_000, 600_000))
     weak, strong = (choose_regularization(size, choose_alpha(size), 1.0) for size in (many, few))
     assert 0.005 < weak < 0.02 < strong < 0.1
+
+
+@pytest.mark.parametrize(("length", "share"), [(1, 1.25), (5, 1.25), (6.5, 1.125), (8, 1.0), (200, 1.0)])
+def test_the_penalty_grows_by_a_fourth_where_histories_are_very_short(length, share, monkeypatch):
+    size = DataSize((500, 900), (500, 900), int(500 * length), 500.0 * length)
+    longer = choose_regularization(size, choose_alpha(size), 1.0)
+    monkeypatch.setattr(als_settings, "SHORT", 0.0)
+    assert longer == pytest.approx(share * choose_regularization(size, choose_alpha(size), 1.0))
 
 
 def test_users_without_events_hold_the_penalty_in_balance():
