@@ -36,9 +36,12 @@ class CategoryCounts(Feature):
 
     _options: ClassVar[Options] = {"column": Other("str", check_column)}
 
+    _by_item = ("sizes_",)
+
     starts_: NDArray[np.int64]
     categories_: NDArray[np.int32]
-    events_: NDArray[np.float64]
+    scales_: NDArray[np.float64]
+    sizes_: NDArray[np.float64]
 
     def __init__(self, column: str) -> None:
         self.column = column
@@ -50,61 +53,51 @@ class CategoryCounts(Feature):
         codes: dict[str, int] = {}
         flat = np.array([codes.setdefault(category, len(codes)) for found in lists for category in found], np.int32)
         by_item = rows_of_lists(flat, list(map(len, lists)), len(codes))
-        self.starts_ = by_item.indptr.astype(np.int64)
-        self.categories_ = by_item.indices
-        self.events_ = np.zeros(len(codes))
-        return self._count(known)
-
-    def _count(self, known: Known) -> Self:
-        """Counts the events of each category."""
-        events = count_codes(known.matrix.indices, known.matrix.shape[1])
-        weights = repeat_by_row(self._items(), events)
-        self.events_ = np.bincount(self.categories_, weights, minlength=len(self.events_)).astype(np.float64)
+        self.starts_, self.categories_ = by_item.indptr, by_item.indices
+        self._count(known, len(codes))
         return self
 
-    def _items(self) -> CodeMatrix:
-        """The categories of the items, of shape (n_items, n_categories)."""
-        ones = np.ones(len(self.categories_), np.float32)
-        return assemble_csr(ones, self.categories_, self.starts_, (len(self.starts_) - 1, len(self.events_)))
+    def _count(self, known: Known, n: int) -> None:
+        """Counts the events of each of n categories: sets `scales_`, 1 / 2 s_c, and `sizes_`, the items' log counts."""
+        counts = count_codes(known.matrix.indices, known.matrix.shape[1])
+        items = row_numbers(self._categories_of_items(n))
+        events = np.bincount(self.categories_, counts[items], minlength=n)
+        self.scales_ = (events.sum() + n) / (PRIOR * (events + 1))  # one more event in each, since none may be known
+        sums = np.bincount(items, events[self.categories_], minlength=len(counts))
+        self.sizes_ = np.log1p(sums / np.maximum(np.diff(self.starts_), 1))
+
+    def _categories_of_items(self, n: int) -> CodeMatrix:
+        """The categories of each item, of shape (n_items, n), whose values have no meaning."""
+        return assemble_csr(self.categories_, self.categories_, self.starts_, (len(self.starts_) - 1, n))
 
     def transform(self, pairs: Pairs) -> Sequence[Column]:
         """See `Feature.transform`."""
-        asked = pick_rows(self._items(), pairs.items)
-        counts = self._counts_of_users(pairs, asked)
-        shares = (self.events_ + 1) / (self.events_.sum() + len(self.events_))
-        lifts = np.log1p(counts / (PRIOR * shares[asked.indices]))
-        parts = 1 / repeat_by_row(asked, np.diff(asked.indptr))
-        numbers = (counts, lifts * parts, self.events_[asked.indices] * parts)
-        had, lift, events = (np.bincount(row_numbers(asked), number, minlength=len(pairs)) for number in numbers)
-        return [had, lift, np.log1p(events)]
-
-    def _counts_of_users(self, pairs: Pairs, asked: CodeMatrix) -> NDArray[np.float64]:
-        """The number of the user's items in each category of each pair, of shape (nnz,)."""
-        had = pick_rows(self._items(), pairs.histories.indices)
-        owners = repeat_by_row(had, row_numbers(pairs.histories))
-        cells, counts = np.unique(cell_keys(owners, had.indices, len(self.events_)), return_counts=True)
-        if not len(cells):
-            return np.zeros(asked.nnz)
-        wanted = cell_keys(repeat_by_row(asked, pairs.rows), asked.indices, len(self.events_))
-        places = np.minimum(np.searchsorted(cells, wanted), len(cells) - 1)
-        return np.where(cells[places] == wanted, counts[places], 0).astype(np.float64)
+        categories = self._categories_of_items(len(self.scales_))
+        asked = pick_rows(categories, pairs.items)
+        counts = _count_items(pairs, pick_rows(categories, pairs.histories.indices), asked)
+        pair, lengths = row_numbers(asked), np.maximum(np.diff(asked.indptr), 1)
+        lifts = np.log1p(counts * self.scales_[asked.indices])
+        had, lift = (np.bincount(pair, numbers, minlength=len(pairs)) for numbers in (counts, lifts))
+        return [had, lift / lengths, self.sizes_[pairs.items]]
 
     def update(self, known: Known) -> Self:
         """See `Feature.update`: a new item has no category until the next fit."""
         room = known.matrix.shape[1] + 1 - len(self.starts_)
         self.starts_ = np.pad(self.starts_, (0, max(0, room)), mode="edge")
-        return self._count(known)
+        self._count(known, len(self.scales_))
+        return self
 
     def check(self, n_users: int, n_items: int) -> None:
         """See `Feature.check`."""
+        super().check(n_users, n_items)
         starts, codes = self._array("starts_", np.int64), self._array("categories_", np.int32)
-        events = self._array("events_", np.float64)
+        scales = self._array("scales_", np.float64)
         if len(starts) != n_items + 1 or starts[0] != 0 or starts[-1] != len(codes) or (np.diff(starts) < 0).any():
             raise ValueError(f"CategoryCounts.starts_ must have a number for each of {n_items}, in ascending order")
-        if len(codes) and not 0 <= codes.min() <= codes.max() < len(events):
-            raise ValueError(f"CategoryCounts.categories_ must be codes below {len(events)}")
-        if not (events >= 0).all():
-            raise ValueError("CategoryCounts.events_ must be counts")
+        if len(codes) and not 0 <= codes.min() <= codes.max() < len(scales):
+            raise ValueError(f"CategoryCounts.categories_ must be codes below {len(scales)}")
+        if not (scales >= 0).all():
+            raise ValueError("CategoryCounts.scales_ must not be negative")
 
     def _array(self, name: str, kind: type) -> NDArray[Any]:
         """A learned array of one dimension; raises a ValueError if it is none of that type."""
@@ -112,3 +105,20 @@ class CategoryCounts(Feature):
         if not isinstance(array, np.ndarray) or array.ndim != 1 or array.dtype != kind:
             raise ValueError(f"CategoryCounts.{name} must be an array of {kind.__name__}")
         return array
+
+
+def _count_items(pairs: Pairs, had: CodeMatrix, asked: CodeMatrix) -> NDArray[Any]:
+    """The number of the user's items in each category of each pair, of shape (asked.nnz,).
+
+    `had` has the categories of each entry of the histories, and `asked` those of each pair's item.
+    """
+    n = had.shape[1]
+    if pairs.histories.shape[0] == 1:  # a single user needs no search
+        return np.bincount(had.indices, minlength=n)[asked.indices]
+    cells, counts = np.unique(
+        cell_keys(repeat_by_row(had, row_numbers(pairs.histories)), had.indices, n), return_counts=True
+    )
+    wanted = cell_keys(repeat_by_row(asked, pairs.rows), asked.indices, n)
+    cells, counts = np.append(cells, -1), np.append(counts, 0)  # the last place is of nothing
+    places = np.searchsorted(cells[:-1], wanted)
+    return np.where(cells[places] == wanted, counts[places], 0)

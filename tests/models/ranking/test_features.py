@@ -104,17 +104,28 @@ def test_counts_of_an_item_of_two_categories_are_added_and_their_lifts_averaged(
     np.testing.assert_allclose(events, [np.log1p((5 + 2) / 2)])
 
 
+def test_several_users_are_counted_as_each_alone():
+    known, pairs = world([Popularity()], [[1, 2, 3], [0, 3, -1], [2, 3, -1]], [0, 1, 2])
+    together = CategoryCounts("genres").fit(known).transform(pairs)
+    alone = []
+    for user, codes in enumerate([[1, 2, 3], [0, 3], [2, 3]]):
+        known, pairs = world([Popularity()], [codes], [user])
+        alone.append(CategoryCounts("genres").fit(known).transform(pairs))
+    np.testing.assert_array_equal(together, np.concatenate(alone, axis=1))
+    assert together[0].any()
+
+
 def test_damaged_categories_are_refused():
     known, _ = world([Popularity()], [[0]], [0])
     for name, damaged in {
-        "starts_": np.array([0, 2, 1, 4, 4]), "categories_": np.array([0, 1, 0, 3], "i4"), "events_": -np.ones(3),
+        "starts_": np.array([0, 2, 1, 4, 4]), "categories_": np.array([0, 1, 0, 3], "i4"), "scales_": -np.ones(3),
     }.items():  # fmt: skip
         feature = CategoryCounts("genres").fit(known)
         setattr(feature, name, damaged)
         with pytest.raises(ValueError, match=f"CategoryCounts.{name} must"):
             feature.check(4, 4)
-    del feature.events_
-    with pytest.raises(ValueError, match="events_ must be an array of float64"):
+    del feature.scales_
+    with pytest.raises(ValueError, match="scales_ must be an array of float64"):
         feature.check(4, 4)
 
 
