@@ -17,7 +17,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 
 import fastrec as fr
 from fastrec.metrics import measure
-from fastrec.models.ranking import CategoryCounts, LeakWarning, Scores
+from fastrec.models.ranking import Affinity, CategoryCounts, LeakWarning, Scores
 
 Record = dict[str, Any]
 PAGE = "explanation/ranking.md"
@@ -146,20 +146,20 @@ def with_facts(folder: Folder, repeats: int) -> Iterator[Record]:
 
 
 def with_authors(folder: Folder, repeats: int) -> Iterator[Record]:
-    """Short histories with categories and no times, a random fifth hidden: TwoStage with and without counts of
-    categories, less the best of its members, paired, with 95 % intervals; three seeds.
+    """Short histories and many categories, no times, a random fifth hidden: TwoStage with CategoryCounts and with
+    Affinity, less the best of its members, paired, with 95 % intervals; three seeds.
     """
     for name, make in {"books, made up": made_books, "ml-1m, a tenth": lambda seed: thinned(folder, seed)}.items():
         for seed in range(SEEDS):
             train, test = fr.split_random(make(seed), 0.2, random_state=seed)
             usual, took = fitted(fr.TwoStage(members(seed), random_state=seed), train)
-            chosen = [feature for feature in usual.features_ if not isinstance(feature, CategoryCounts)]
-            fewer, _ = fitted(fr.TwoStage(members(seed), features=chosen, random_state=seed), train)
-            named = {"TwoStage": usual, "without counts": fewer}
+            before = [Affinity(one.column) if isinstance(one, CategoryCounts) else one for one in usual.features_]
+            fewer, _ = fitted(fr.TwoStage(members(seed), features=before, random_state=seed), train)
+            named = {"TwoStage": usual, "with Affinity": fewer}
             named |= {type(member).__name__: member for member in usual.members_}
             report = fr.evaluate(named, test, list(METRICS))
             best = max(list(named)[2:], key=lambda one: report.mean("ndcg@10", one))
-            for what in ("TwoStage", "without counts"):
+            for what in ("TwoStage", "with Affinity"):
                 yield {
                     "data": name, "seed": seed, "what": what, "best member": best,
                     **{metric: report.mean(metric, what) for metric in METRICS},

@@ -16,6 +16,7 @@ from fastrec.models.ranking.feature import Feature
 from fastrec.models.ranking.scores import RecentScores, Scores
 
 READ = 0.9  # the share of known values that must be numbers in a column of numbers
+FEW = 128  # categories whose cosine is taken; of more, such as authors, the user's items are counted
 SHARED = 0.5  # the share of items with categories that must share one with others
 
 
@@ -24,7 +25,7 @@ def choose_features(item_info: Mapping[str, NDArray[Any]], has_order: bool) -> l
 
     >>> info = {"year": np.array([1990.0, 2000.0]), "genres": np.array(["war|drama", "war"], object)}
     >>> choose_features(info, has_order=False)
-    [Scores(), Counts(), Activity(), Facts(column='year'), Affinity(column='genres'), CategoryCounts(column='genres')]
+    [Scores(), Counts(), Activity(), Facts(column='year'), Affinity(column='genres')]
     """
     features: list[Feature] = [Scores(), Counts(), Activity()]
     if has_order:
@@ -32,8 +33,8 @@ def choose_features(item_info: Mapping[str, NDArray[Any]], has_order: bool) -> l
     for column, values in item_info.items():
         if is_of_numbers(values):
             features.append(Facts(column))
-        elif values.dtype.kind in "OUT" and _is_of_categories(values):
-            features += [Affinity(column), CategoryCounts(column)]
+        elif values.dtype.kind in "OUT" and (count := count_categories(values)):
+            features.append(Affinity(column) if count <= FEW else CategoryCounts(column))
     return features
 
 
@@ -49,9 +50,9 @@ def _is_known(value: Any) -> bool:
     return value is not None and value == value and str(value).strip() != ""
 
 
-def _is_of_categories(values: NDArray[Any]) -> bool:
-    """Tells whether most items share a category with others: titles and texts do not."""
+def count_categories(values: NDArray[Any]) -> int:
+    """Counts the categories of a column; 0 if most items share none with others, as titles and texts do."""
     lists = [categories for categories in read_categories(values) if categories]
     counts = Counter(category for categories in lists for category in set(categories))
     shared = sum(any(counts[category] > 1 for category in categories) for categories in lists)
-    return bool(lists) and shared >= SHARED * len(lists)
+    return len(counts) if shared >= SHARED * len(lists) else 0

@@ -102,7 +102,7 @@ class TwoStage(Ensemble):
         The length of the members' lists.
     features : sequence of features or "auto"
         The features of pairs. "auto": `Scores`, `Counts`, `Activity`, with times `RecentScores`, and of
-        `item_info` `Facts` of numbers, and `Affinity` and `CategoryCounts` of categories.
+        `item_info` `Facts` of numbers, `Affinity` of up to 128 categories, and `CategoryCounts` of more.
     max_users : int
         The largest number of users whose lists the ranker learns from in each window.
     aggregates : sequence of str

@@ -14,5 +14,11 @@ def test_columns_are_read_by_what_is_in_them():
     chosen = [str(feature) for feature in choose_features(info, has_order=True)]
     assert chosen == [
         "Scores()", "Counts()", "Activity()", "RecentScores()", "Facts(column='year')", "Affinity(column='genres')",
-        "CategoryCounts(column='genres')", "Facts(column='released')",
+        "Facts(column='released')",
     ]  # fmt: skip
+
+
+def test_items_of_many_categories_are_counted():
+    authors = np.array([f"author {item // 2}" for item in range(258)], object)  # 129 of them
+    assert str(choose_features({"author": authors}, has_order=False)[-1]) == "CategoryCounts(column='author')"
+    assert str(choose_features({"author": authors[:256]}, has_order=False)[-1]) == "Affinity(column='author')"
