@@ -53,7 +53,8 @@ class CategoryCounts(Feature):
         codes: dict[str, int] = {}
         flat = np.array([codes.setdefault(category, len(codes)) for found in lists for category in found], np.int32)
         by_item = rows_of_lists(flat, list(map(len, lists)), len(codes))
-        self.starts_, self.categories_ = by_item.indptr, by_item.indices
+        self.starts_ = by_item.indptr.astype(np.int64)
+        self.categories_ = by_item.indices
         self._count(known, len(codes))
         return self
 
