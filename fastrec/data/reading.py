@@ -189,8 +189,7 @@ def _read(table: Table, chosen: dict[str, Selector], asked: Asked) -> Interactio
     shown = {role: table.names[place] for role, place in roles._asdict().items() if place is not None}
     if taken.kinds is not None:
         shown["event"] += f" ({taken.kinds})"
-    others_in_words = _list_unread(table.names, places)
-    notes = {UNREAD: others_in_words, DROPPED: dropped}
+    notes = {UNREAD: _list_unread(table.names, places), DROPPED: dropped}
     shown |= {name: said for name, said in notes.items() if said}
     return data._replace(columns=shown, merged=data._merged)
 
@@ -213,8 +212,8 @@ def _read_rows(
     times, time_unit = None, None
     if roles.time is not None:
         times, time_unit = read_times(rows[roles.time], names[roles.time], asked.time_unit)
-    if weights is not None:
-        weights = weights if rows.rows is None else weights[rows.rows]
+    if weights is not None and rows.rows is not None:
+        weights = weights[rows.rows]
     return Interactions(
         user_codes,
         item_codes,
