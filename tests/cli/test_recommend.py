@@ -96,3 +96,29 @@ def test_items_are_allowed_and_denied(run, tmp_path):
 @pytest.mark.parametrize("given", [["-u", "1", "--history", "10"], ["--history", "10", "-o", "lists.csv"]])
 def test_options_that_exclude_each_other_are_wrong_usage(run, given):
     assert run("recommend", "ratings.fastrec", *given)[0] == 2
+
+
+def test_a_model_of_baskets_recommends_what_was_had(run, tmp_path):
+    (tmp_path / "bought.csv").write_text("user,item,time\n1,5,1\n1,6,1\n1,5,2\n2,5,1\n2,7,1\n2,5,2\n")
+    assert run("train", tmp_path / "bought.csv", "-o", tmp_path / "m.fastrec", "--model", "TIFUKNN")[0] == 0
+    found = {
+        told: [row["item"] for row in json.loads(run(*asked, *told)[1])]
+        for asked in [("recommend", tmp_path / "m.fastrec", "-u", 1, "--format", "json")]
+        for told in ((), ("--include-seen",), ("--exclude-seen",))
+    }
+    assert found == {(): [5, 6, 7], ("--include-seen",): [5, 6, 7], ("--exclude-seen",): [7]}
+    code, out, err = run(
+        "compare",
+        tmp_path / "bought.csv",
+        "--model",
+        "TIFUKNN",
+        "--split",
+        "baskets",
+        "-m",
+        "recall@1",
+        "--format",
+        "csv",
+    )
+    assert (code, len(out.splitlines())) == (0, 3), err
+    assert "split (baskets): 4 for training, 2 for testing" in err
+    assert ",1.0," in out

@@ -330,12 +330,12 @@ class Pipeline(Updating, sklearn.pipeline.Pipeline):
         if audience.events is not None:
             after = read_histories(self.last, self._prepare(audience.events))
             assert after.given is not None
-            rows, order = after.given, after.order
+            rows, order, events = after.given, after.order, after.events
         else:
-            rows, order = self._prepare_rows(audience.given), audience.order
+            rows, order, events = self._prepare_rows(audience.given), audience.order, None
             if order is not None:
                 order = drop_from_order(audience.given, order, common_entries(audience.given, rows))
-        return Audience(self.last, audience.labels, None, rows, audience.vectors, order)
+        return Audience(self.last, audience.labels, None, rows, audience.vectors, order, events)
 
     def _prepare_rows(self, rows: CodeMatrix) -> CodeMatrix:
         return check_matrix(self._prepare(rows), negative="accept", zeros="events") if len(rows.indptr) > 1 else rows

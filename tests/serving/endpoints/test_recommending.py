@@ -9,6 +9,7 @@ pytest.importorskip("uvicorn", reason="needs fastrec[serve]")
 from fastrec.data import Interactions
 from fastrec.models import (
     EASE,
+    TIFUKNN,
     ExplicitALS,
     ImplicitALS,
     ItemKNN,
@@ -269,3 +270,18 @@ def test_pins_are_marked_and_batches_have_them_too(server):
     assert rows["results"][0]["items"] == items_of(answer)
     assert [row["items"][1] for row in rows["results"]] == ["1030", "1030"]
     assert [len(row["scores"]) for row in rows["results"]] == [3, 3]
+
+
+def test_a_model_of_baskets_recommends_what_was_had_unless_told_otherwise(tmp_path):
+    data = some_data()._replace(times=np.zeros(some_data().n_interactions, np.int64), time_unit="s")
+    model = TIFUKNN(alpha=1.0).fit(data)
+    model.save(tmp_path / "m.fastrec")
+    had = set(data[[7]].items.decode(data[[7]].item_codes).tolist())
+    with InThread(tmp_path / "m.fastrec", "--journal", tmp_path / "e.db") as server:
+        for path, asked in (("/recommend", {"user": "7"}), ("/batch", {"users": ["7"]})):
+            for said, expected in (({}, True), ({"exclude_seen": None}, True), ({"exclude_seen": True}, False)):
+                _, answer, _ = server.post(path, {**asked, "k": 3, **said})
+                items = items_of(answer) if path == "/recommend" else answer["results"][0]["items"]
+                assert (set(items) <= had, bool(set(items) & had)) == (expected, expected)
+        server.post("/events", {"events": [{"user": "7", "item": "1039", "time": 9}]})
+        assert items_of(server.post("/recommend", {"user": "7", "k": 1})[1]) == ["1039"]
