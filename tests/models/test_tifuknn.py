@@ -235,6 +235,15 @@ def test_repeated_events_and_equal_times_need_no_notice():
     fr.TIFUKNN().fit(interactions(LOG * 30)).partial_fit(interactions(LOG * 2))  # warnings are errors
 
 
+def test_a_value_of_0_takes_the_pair_out_of_what_is_learned(tmp_path):
+    model = fr.TIFUKNN(2).fit(interactions(LOG, duplicates="last"))
+    returned = Interactions([0], [0], [0.0], times=[9], users=["a"], items=ITEMS, duplicates="last")
+    model.partial_fit(returned)
+    assert model.event_items_[: model.event_starts_[1]].tolist() == [1]
+    model.save(tmp_path / "m.fastrec")
+    np.testing.assert_array_equal(fr.load(tmp_path / "m.fastrec").recommend("a").scores, model.recommend("a").scores)
+
+
 def test_data_that_cannot_be_read_is_refused():
     with pytest.raises(ValueError, match="TIFUKNN learns from the order of events, but X has no times"):
         fr.TIFUKNN().fit(Interactions([0], [0]))
