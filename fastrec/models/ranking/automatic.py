@@ -17,7 +17,7 @@ from fastrec.models.ranking.scores import RecentScores, Scores
 
 READ = 0.9  # the share of known values that must be numbers in a column of numbers
 FEW = 128  # categories whose cosine is taken; of more, such as authors, the user's items are counted
-SHARED = 0.5  # the share of items with categories that must share one with others
+SHARED = 0.2  # the share of items with categories that must share one with others: most authors have one book
 
 
 def choose_features(item_info: Mapping[str, NDArray[Any]], has_order: bool) -> list[Feature]:
@@ -51,7 +51,7 @@ def _is_known(value: Any) -> bool:
 
 
 def count_categories(values: NDArray[Any]) -> int:
-    """Counts the categories of a column; 0 if most items share none with others, as titles and texts do."""
+    """Counts the categories of a column; 0 if hardly any items share one, as titles and texts do."""
     lists = [categories for categories in read_categories(values) if categories]
     counts = Counter(category for categories in lists for category in set(categories))
     shared = sum(any(counts[category] > 1 for category in categories) for categories in lists)

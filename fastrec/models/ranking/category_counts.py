@@ -23,8 +23,8 @@ class CategoryCounts(Feature):
 
     With n_c the user's items in a category and s_c its share of all events, the lift is log(1 + n_c / 2 s_c), the mean
     over the item's categories. A category that few people take, such as an author, thus counts for more than one that
-    most take. The third number is the log count of the category's events. All are 0 for an item without
-    categories.
+    most take. The third number is the log of the mean count of events in the item's categories. All three are 0 for an
+    item without categories.
 
     Unlike `Affinity`, it tells any number of categories apart.
 
@@ -35,7 +35,6 @@ class CategoryCounts(Feature):
     """
 
     _options: ClassVar[Options] = {"column": Other("str", check_column)}
-
     _by_item = ("sizes_",)
 
     starts_: NDArray[np.int64]

@@ -22,3 +22,10 @@ def test_items_of_many_categories_are_counted():
     authors = np.array([f"author {item // 2}" for item in range(258)], object)  # 129 of them
     assert str(choose_features({"author": authors}, has_order=False)[-1]) == "CategoryCounts(column='author')"
     assert str(choose_features({"author": authors[:256]}, has_order=False)[-1]) == "Affinity(column='author')"
+
+
+def test_authors_of_mostly_one_book_are_read_and_titles_with_few_repetitions_are_not():
+    books = [f"author {item}" for item in range(200)]
+    few, some = np.array(books + books[:20], object), np.array(books + books[:40], object)
+    assert str(choose_features({"title": few}, has_order=False)[-1]) == "Activity()"  # 40 of 220 share
+    assert str(choose_features({"author": some}, has_order=False)[-1]) == "CategoryCounts(column='author')"

@@ -8,7 +8,7 @@ from sklearn.linear_model import LinearRegression
 
 from fastrec import Interactions, RollingTime, UserKFold, evaluate, split_time
 from fastrec.models import EASE, Blend, ImplicitALS, ItemKNN, Popularity, PureSVD, load
-from fastrec.models.ranking import Feature, Scores, TwoStage, two_stage
+from fastrec.models.ranking import CategoryCounts, Feature, Scores, TwoStage, two_stage
 from fastrec.models.ranking.windows import Lists
 from tests.models.ranking.data import movies
 
@@ -194,6 +194,17 @@ def test_files_hold_trees_and_no_ranker(model, tmp_path, parts):
 def same(first, second):
     np.testing.assert_array_equal(first.codes, second.codes)
     np.testing.assert_array_equal(first.scores, second.scores)
+
+
+def test_counts_of_categories_are_kept_in_files_and_lift_what_knows_no_categories(tmp_path, parts):
+    features = [Scores(), CategoryCounts("genres")]
+    model = TwoStage([Popularity()], features=features, candidates=60, random_state=0).fit(parts[0])
+    assert model.uses_ranker_
+    assert model.ranker_scores_[-1] > 1.2 * model.ranker_scores_[0]
+    model.save(tmp_path / "two.fastrec")
+    again = load(tmp_path / "two.fastrec")
+    for users in (range(30), 3):
+        same(again.recommend(users), model.recommend(users))
 
 
 def test_a_ranker_of_another_library_is_kept_as_its_trees(tmp_path, parts):
