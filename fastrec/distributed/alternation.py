@@ -3,13 +3,11 @@
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 
-import numpy as np
-from numpy.typing import NDArray
-
 from fastrec.distributed.engine import Session
 from fastrec.distributed.half_epoch import Half, Turn
 from fastrec.distributed.preparing import Sizes
 from fastrec.matrix.arrays import Floats
+from fastrec.solvers.als_bases import Gramians
 
 
 class Alternation(ABC):
@@ -64,8 +62,11 @@ class Alternation(ABC):
         """Writes the first factors of users and of items, the same as on a single machine."""
 
     @abstractmethod
-    def turn(self, gram: NDArray[np.float64], last: bool = False) -> Turn:
-        """The transfer of a side's factors with this Gramian; the `last` one is of the learned items."""
+    def turn(self, gramians: Gramians, balanced: bool = False, last: bool = False) -> Turn:
+        """The transfer of the factors of the side that was solved last; the `last` one is of the learned items.
+
+        `balanced` allows both sides to change to the basis in which the penalty is least.
+        """
 
     @abstractmethod
     def half(self, n_others: int, earlier: Floats | None, turn: Turn, epoch: int) -> Half:

@@ -17,11 +17,12 @@ STATE = pa.schema(
         ("piece", pa.int32()),
         ("factors", pa.binary()),
         ("gram", pa.binary()),  # empty if no half epoch needs it
+        ("weighted", pa.binary()),  # the Gramian weighted by penalties; likewise
         ("loss", pa.float64()),
         ("penalty", pa.float64()),
     ]
 )
-Row = tuple[int, pa.Buffer, pa.Buffer, float, float]
+Row = tuple[int, pa.Buffer, pa.Buffer, pa.Buffer, float, float]
 """A piece of one side's factors: a row of `STATE`."""
 
 
@@ -31,6 +32,7 @@ class Turn(NamedTuple):
     basis: Floats | None  # (width, width)
     eigenvalues: NDArray[np.float64]  # (factors,)
     dtype: str
+    own: Floats | None = None  # (width, width): the basis of the rows that are solved, if it changes
 
     @classmethod
     def unchanged(cls, width: int) -> Self:
@@ -97,8 +99,8 @@ class Half(Protocol):
     def solve_sums(self, solution: Floats, sums: RowSums) -> Objective:
         """Solves a row in place from the sums over its entries."""
 
-    def row(self, piece: int, factors: Floats, objective: Objective) -> Row:
-        """The new state of a piece."""
+    def row(self, block: Block, factors: Floats, objective: Objective) -> Row:
+        """The new state of a block's piece."""
 
 
 def move_by_gradients(
@@ -137,16 +139,18 @@ def turn_rows(cell: Any, turn: Turn, n_jobs: int = 1) -> Gathered:
     return gather(rows, turn.eigenvalues, turn.dtype, n_jobs)
 
 
-def state_row(piece: int, factors: Floats, loss: float = 0.0, penalty: float = 0.0) -> Row:
-    """A piece's factors with their Gramian, and their part of the objective."""
+def state_row(
+    piece: int, factors: Floats, loss: float = 0.0, penalty: float = 0.0, weights: Floats | None = None
+) -> Row:
+    """A piece's factors with their Gramian, the weighted one if there are weights, and their part of the objective."""
     with one_blas_thread():
-        gram = sum_gramian(factors)
-    return piece, bytes_of(factors), bytes_of(gram), loss, penalty
+        gram, weighted = sum_gramian(factors), np.empty(0) if weights is None else sum_gramian(factors, weights)
+    return piece, bytes_of(factors), bytes_of(gram), bytes_of(weighted), loss, penalty
 
 
 def solved_row(piece: int, factors: Floats, loss: float = 0.0, penalty: float = 0.0) -> Row:
     """A piece's factors with their part of the objective, and no Gramian."""
-    return piece, bytes_of(factors), pa.py_buffer(b""), loss, penalty
+    return piece, bytes_of(factors), pa.py_buffer(b""), pa.py_buffer(b""), loss, penalty
 
 
 def rows_of(cell: Any, width: int) -> Floats:

@@ -14,9 +14,10 @@ from fastrec.distributed.half_epoch import Row, RowSums, Turn, move_by_gradients
 from fastrec.distributed.preparing import Sizes, write_pieces
 from fastrec.kernels.lanes import padded_width
 from fastrec.matrix.arrays import Codes, Floats, aligned_zeros
-from fastrec.models.implicit_als import RELAXATION, ImplicitALS
+from fastrec.models.implicit_als import ImplicitALS
 from fastrec.parallel import one_blas_thread
-from fastrec.solvers.als import Gathered, Objective, Side, Solver, eigenbasis, floored, rotate, start_rows
+from fastrec.solvers.als import Gathered, Objective, Side, Solver, floored, rotate, start_rows
+from fastrec.solvers.als_bases import Gramians, choose_bases, is_balanced, relaxation
 from fastrec.solvers.als_settings import DataSize, Settings
 
 OPTIONS = ("factors", "regularization", "alpha", "regularization_exponent", "solver", "cg_steps", "dtype")
@@ -40,10 +41,11 @@ class ImplicitHalf(NamedTuple):
     """The driver's description of half an epoch."""
 
     n_others: int
-    turned: tuple[Floats, ...]  # the rotations still to apply to own rows, in order
+    turned: tuple[Floats, ...]  # the changes of the basis still to apply to own rows, in order
     turn: Turn
     weights: Weights
     solver: Solver
+    weighted: bool = False  # whether the Gramian of the rows, weighted by their penalties, is wanted
 
     def start(self, own: Any, n_jobs: int) -> Floats:
         """See `Half.start`."""
@@ -86,9 +88,10 @@ class ImplicitHalf(NamedTuple):
         x = solution.astype(np.float64)
         return Objective(float(x @ matrix @ x - 2 * sums.right @ x + sums.constant), float(penalty * (x @ x)))
 
-    def row(self, piece: int, factors: Floats, objective: Objective) -> Row:
+    def row(self, block: Block, factors: Floats, objective: Objective) -> Row:
         """See `Half.row`."""
-        return state_row(piece, factors, *objective)
+        weights = Side(block.training(self.n_others), *self.weights).weights if self.weighted else None
+        return state_row(block.piece, factors, *objective, weights)
 
 
 class ImplicitAlternation(Alternation):
@@ -132,21 +135,22 @@ class ImplicitAlternation(Alternation):
         for side in (USERS, ITEMS):
             write_pieces(spark, folders[side], shape[side], Seeded(self.width, self.model.factors, (seed, side)), tasks)
 
-    def turn(self, gram: NDArray[np.float64], last: bool = False) -> Turn:
+    def turn(self, gramians: Gramians, balanced: bool = False, last: bool = False) -> Turn:
         """See `Alternation.turn`."""
         with one_blas_thread():
-            values, basis = eigenbasis(gram, self.model.factors)
-        return Turn(basis, values, "float32" if last else self.model.dtype)
+            values, own, others = choose_bases(gramians, self.model.factors, balanced)
+        return Turn(others, values, "float32" if last else self.model.dtype, own)
 
     def half(self, n_others: int, earlier: Floats | None, turn: Turn, epoch: int) -> ImplicitHalf:
         """See `Alternation.half`."""
-        assert turn.basis is not None
+        assert turn.own is not None
         model = self.model
         method = "cholesky" if model.solver == "cholesky" else "cg"
-        solver = Solver(method, model.cg_steps, 0.0, RELAXATION if epoch > 1 else 1.0, 1)
-        turned = (turn.basis,) if earlier is None else (earlier, turn.basis)
+        solver = Solver(method, model.cg_steps, 0.0, relaxation(epoch - 1), 1)
+        turned = (turn.own,) if earlier is None else (earlier, turn.own)
         weights = Weights(model.alpha_, model.regularization, model.regularization_exponent)
-        return ImplicitHalf(n_others, turned, turn, weights, solver)
+        weighted = weights.exponent != 0 and is_balanced(epoch)
+        return ImplicitHalf(n_others, turned, turn, weights, solver, weighted)
 
     def item_factors(self, vectors: Floats) -> Floats:
         """See `Alternation.item_factors`."""

@@ -6,14 +6,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from fastrec.distributed.cells import array_of
 from fastrec.distributed.engine import Session, read_frame, sql, write_frame
 from fastrec.distributed.files import add_file
 from fastrec.matrix.arrays import Floats
+from fastrec.solvers.als_bases import Gramians
 
-LINES = pa.schema([("step", pa.int32()), ("facts", pa.string()), ("gram", pa.binary()), ("basis", pa.binary())])
+ARRAYS = ("gram", "weighted", "basis")
+LINES = pa.schema([("step", pa.int32()), ("facts", pa.string()), *((name, pa.binary()) for name in ARRAYS)])
 BEGUN = -1  # the step of a run whose data are not prepared yet
 
 
@@ -26,15 +27,15 @@ class Line(NamedTuple):
         The number of half epochs that are done.
     facts
         Values for JSON: for step 0 the job, its sizes and its seed; for others loss and penalty.
-    gram
-        The Gramian of the step's factors, of shape (width, width); None if it was not read.
+    gramians
+        The Gramians after the step; None if they were not read.
     basis
         The basis into which all factors were rotated before it; None likewise.
     """
 
     step: int
     facts: dict[str, Any]
-    gram: NDArray[np.float64] | None = None
+    gramians: Gramians | None = None
     basis: Floats | None = None
 
 
@@ -86,14 +87,15 @@ class Journal:
         write_frame(self.spark.createDataFrame(table).coalesce(1), self.folder, mode)
 
     def _whole(self, frame: Any, line: Line) -> Line:
-        row = frame.where(sql.col("step") == line.step).select("gram", "basis").first()
-        gram, basis = array_of(bytes(row["gram"]), np.float64), array_of(bytes(row["basis"]), np.float32)
-        width = round(len(gram) ** 0.5)
-        return line._replace(gram=gram.reshape(width, width), basis=basis.reshape(width, width) if len(basis) else None)
+        row = frame.where(sql.col("step") == line.step).select(*ARRAYS).first()
+        gram, weighted = (array_of(bytes(row[name]), np.float64) for name in ("gram", "weighted"))
+        basis, width = array_of(bytes(row["basis"]), np.float32), round(len(gram) ** 0.5)
+        gramians = Gramians(gram.reshape(width, width), weighted.reshape(2, width, width))
+        return line._replace(gramians=gramians, basis=basis.reshape(width, width) if len(basis) else None)
 
 
 def _table_of(line: Line) -> pa.Table:
-    gram = b"" if line.gram is None else line.gram.tobytes()
-    basis = b"" if line.basis is None else line.basis.tobytes()
-    row = {"step": line.step, "facts": json.dumps(line.facts), "gram": gram, "basis": basis}
+    arrays = (*(line.gramians or (None, None)), line.basis)
+    cells = (b"" if array is None else array.tobytes() for array in arrays)
+    row = {"step": line.step, "facts": json.dumps(line.facts), **dict(zip(ARRAYS, cells, strict=True))}
     return pa.Table.from_pylist([row], LINES)

@@ -23,6 +23,7 @@ from fastrec.distributed.preparing import prepare_data
 from fastrec.distributed.run import Run
 from fastrec.distributed.sums import collect_sums
 from fastrec.solvers.als import PIECES
+from fastrec.solvers.als_bases import Gramians
 from fastrec.solvers.epochs import seed_of
 
 TRIES = pa.schema([("pieces", pa.int32())])
@@ -90,7 +91,7 @@ def _prepare(
     gram = collect_sums(read_frame(spark, items, STATE), items, sizes.n_items).gram
     kinds = dict(events.dtypes)
     facts = {**sizes._asdict(), **chosen, "user": kinds["user"], "item": kinds["item"], "job": job}
-    line = Line(0, facts, gram)
+    line = Line(0, facts, Gramians.first(gram))
     journal.add(line)
     return line
 

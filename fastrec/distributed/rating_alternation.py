@@ -15,6 +15,7 @@ from fastrec.distributed.preparing import Sizes, write_pieces
 from fastrec.matrix.arrays import Codes, Floats, aligned_zeros
 from fastrec.models.explicit_als import ExplicitALS, Ratings, start_ratings
 from fastrec.solvers.als import Gathered, Objective
+from fastrec.solvers.als_bases import Gramians
 
 OPTIONS = (
     "factors", "regularization", "bias_regularization", "regularization_exponent", "solver", "cg_steps",
@@ -69,9 +70,9 @@ class RatingHalf(NamedTuple):
         x = solution.astype(np.float64)
         return Objective(float(x @ matrix @ x - 2 * sums.right @ x + sums.constant), float(penalties @ x**2))
 
-    def row(self, piece: int, factors: Floats, objective: Objective) -> Row:
+    def row(self, block: Block, factors: Floats, objective: Objective) -> Row:
         """See `Half.row`."""
-        return solved_row(piece, factors, *objective)
+        return solved_row(block.piece, factors, *objective)
 
     @property
     def _steps(self) -> int:
@@ -112,7 +113,7 @@ class RatingAlternation(Alternation):
         write_pieces(spark, folders[USERS], shape[USERS], Zeros(self.width), 1)
         write_pieces(spark, folders[ITEMS], shape[ITEMS], Drawn(self.width, self.model.spread_, seed), 1)
 
-    def turn(self, gram: NDArray[np.float64], last: bool = False) -> Turn:
+    def turn(self, gramians: Gramians, balanced: bool = False, last: bool = False) -> Turn:
         """See `Alternation.turn`."""
         return Turn.unchanged(self.width)
 

@@ -2,14 +2,12 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
 from fastrec.distributed.alternation import Alternation
 from fastrec.distributed.engine import Session
 from fastrec.distributed.exchange import ITEMS, USERS, Exchange, Layout
 from fastrec.distributed.half_epoch import Turn
 from fastrec.distributed.journal import Journal, Line
+from fastrec.solvers.als_bases import Gramians, is_balanced
 
 
 @dataclass
@@ -38,25 +36,27 @@ class Run:
         if step < len(self.lines):
             return self.lines[step]
         side, epoch = (USERS, (step + 1) // 2) if step % 2 else (ITEMS, step // 2)
-        before, turn = self.lines[-1], self.alternation.turn(self._gram())
+        before, gramians = self.lines[-1], self._gramians()
+        turn = self.alternation.turn(gramians, balanced=side == USERS and is_balanced(epoch - 1))
         half = self.alternation.half(self.layout.shape[1 - side], before.basis, turn, epoch)
         folders = self.layout.folders(side, epoch - 1, epoch - (side == USERS))
         sums = self.exchange.solve(side, folders, self.layout.state(side, epoch), half)
-        line = Line(step, {"loss": sums.loss, "penalty": sums.penalty}, sums.gram, turn.basis)
+        gramians = gramians.following(side, turn.basis, sums.gram, sums.weighted)
+        line = Line(step, {"loss": sums.loss, "penalty": sums.penalty}, gramians, turn.basis)
         self.journal.add(line)
-        self.lines[-1] = before._replace(gram=None, basis=None)
+        self.lines[-1] = before._replace(gramians=None, basis=None)
         self.lines.append(line)
         return line
 
     def final_turn(self) -> Turn:
         """The transfer of the learned item factors, in which they are kept and asked."""
-        return self.alternation.turn(self._gram(), last=True)
+        return self.alternation.turn(self._gramians(), last=True)
 
     def last_epoch(self) -> int:
         """The number of epochs that are done."""
         return (len(self.lines) - 1) // 2
 
-    def _gram(self) -> NDArray[np.float64]:
-        gram = self.lines[-1].gram
-        assert gram is not None
-        return gram
+    def _gramians(self) -> Gramians:
+        gramians = self.lines[-1].gramians
+        assert gramians is not None
+        return gramians

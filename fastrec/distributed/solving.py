@@ -45,7 +45,7 @@ class Solving(NamedTuple):
             block = Block.of(cells)
             solutions = self.half.start(own[block.piece], jobs)
             objective = self._solve(block, solutions, vectors, jobs)
-            yield table_of([self.half.row(block.piece, solutions, objective)], STATE)
+            yield table_of([self.half.row(block, solutions, objective)], STATE)
 
     def _solve(self, block: Block, solutions: Floats, vectors: Gathered, jobs: int) -> Objective:
         """Solves the rows of a block in place: those that were cut by their sums, the others by their entries."""

@@ -16,19 +16,26 @@ class Sums(NamedTuple):
     """The sums over a side's rows."""
 
     gram: NDArray[np.float64]
+    weighted: NDArray[np.float64]  # the Gramian weighted by penalties; without weights, the Gramian
     loss: float
     penalty: float
 
 
 def collect_sums(frame: Any, folder: str, n: int) -> Sums:
-    """Sums up the pieces of a frame with the columns of `SUMS`, in their order: k² numbers and two more of each.
+    """Sums up the pieces of a frame with the columns of `SUMS`, in their order: 2 k² numbers and two more of each.
 
     `n` is the number of the side's rows. Raises a RuntimeError that names the folder if a piece is missing or double.
     """
     rows = sorted(frame.select(*SUMS.names).collect())
     if [row["piece"] for row in rows] != list(range(len(block_cuts(n)) - 1)):
         raise RuntimeError(f"{folder} has not every piece once: it has {[row['piece'] for row in rows]}")
-    grams = [array_of(bytes(row["gram"]), np.float64) for row in rows]
-    width = round(len(grams[0]) ** 0.5)
-    gram = np.add.reduce([part.reshape(width, width) for part in grams])
-    return Sums(gram, sum(row["loss"] for row in rows), sum(row["penalty"] for row in rows))
+    gram = _sum_matrices([bytes(row["gram"]) for row in rows])
+    weighted = _sum_matrices([bytes(row["weighted"]) for row in rows])
+    loss, penalty = sum(row["loss"] for row in rows), sum(row["penalty"] for row in rows)
+    return Sums(gram, weighted if weighted.size else gram, loss, penalty)
+
+
+def _sum_matrices(cells: list[bytes]) -> NDArray[np.float64]:
+    width = round((len(cells[0]) / 8) ** 0.5)
+    total: NDArray[np.float64] = np.add.reduce([array_of(cell, np.float64).reshape(width, width) for cell in cells])
+    return total

@@ -23,15 +23,11 @@ from fastrec.models.base.updating import Change
 from fastrec.models.base.weighting import Weighted
 from fastrec.options import EPOCHS, FACTORS, VALIDATION, Choice, Flag, Integer, Number, Options
 from fastrec.parallel import effective_jobs, one_blas_thread
-from fastrec.solvers.als import Side, Solver, eigenbasis, gather, gramian, rotate, start_rows
+from fastrec.solvers.als import Side, Solver, gather, gramian, rotate, start_rows
+from fastrec.solvers.als_bases import Gramians, choose_bases, eigenbasis, is_balanced, relaxation
 from fastrec.solvers.als_settings import DataSize, Settings
 from fastrec.solvers.epochs import Callback, EpochLoop, hold_out, seed_of, validation_ndcg
 from fastrec.solvers.ridge import STRENGTH, FeatureRidge
-
-# From the second epoch on, each row moves this many times as far as its solution: fewer epochs reach the same loss. A
-# step of w takes w(2 - w) of the gain of a full one, so no step raises the loss. Measurements are in
-# docs/explanation/ials.md.
-RELAXATION = 1.5
 
 # The largest number of rows ranked to validate an epoch.
 VALIDATION_ROWS = 4_000
@@ -359,15 +355,21 @@ class ImplicitALS(Fading, Weighted, Explaining, FeaturedFactors):
         """Runs the epochs; returns the item factors to keep."""
         by_user, by_item = self._sides(trained, jobs)
         sides = ((users, items, by_user), (items, users, by_item))
+        gramians = Gramians.first(gramian(items, jobs))
 
         def run_epoch(epoch: int) -> float:
-            solver = self._solver(epoch > 0, jobs)
-            objectives = []
-            for rows, others, side in sides:
-                values, basis = eigenbasis(gramian(others, jobs), self._rank)
-                rotate(rows, basis, jobs)
-                rotate(others, basis, jobs)
-                objectives.append(side.solve(rows, gather(others, values, self.dtype, jobs), solver))
+            nonlocal gramians
+            solver, objectives = self._solver(epoch, jobs), []
+            for number, (rows, others, side) in enumerate(sides):
+                bases = choose_bases(gramians, self._rank, number == 0 and is_balanced(epoch))
+                rotate(rows, bases.own, jobs)
+                rotate(others, bases.others, jobs)
+                vectors = gather(others, bases.eigenvalues, self.dtype, jobs)
+                objectives.append(side.solve(rows, vectors, solver))
+                last = gramian(rows, jobs)
+                is_weighted = side.weights is not None and is_balanced(epoch + 1)
+                weighted = gramian(rows, jobs, side.weights) if is_weighted else last
+                gramians = gramians.following(number, bases.others, last, weighted)
             return objectives[1].loss + objectives[0].penalty
 
         def validate() -> float:
@@ -382,9 +384,9 @@ class ImplicitALS(Fading, Weighted, Explaining, FeaturedFactors):
         loop.record(self)
         return items if best is None else best
 
-    def _solver(self, relaxed: bool, jobs: int) -> Solver:
+    def _solver(self, epoch: int, jobs: int) -> Solver:
         method = "cholesky" if self.solver == "cholesky" else "cg"
-        return Solver(method, self.cg_steps, 0.0, RELAXATION if relaxed else 1.0, jobs)
+        return Solver(method, self.cg_steps, 0.0, relaxation(epoch), jobs)
 
     def _fold_in(self, matrix: CodeMatrix) -> Floats:
         vectors, eigenvalues = self._derived.get(FOLD_IN, self._fold_in_arrays)

@@ -99,6 +99,7 @@ class Side:
         sum_rows(self.entries.indptr, self.entries.values, sums)
         confidence = matrix.shape[1] + alpha * sums
         self.penalties = (regularization * confidence**exponent).astype(np.float32)
+        self.weights = None if exponent == 0 else (confidence**exponent).astype(np.float32)
         cost = matrix.nnz + ROW_COST * len(lengths)
         pieces = min(PIECES, 1 + cost // PIECE_COST)
         self.cuts = np.unique(balanced_cuts(lengths + ROW_COST, pieces)) if pieces > 1 else np.array([0, len(lengths)])
@@ -168,21 +169,27 @@ def block_cuts(n: int) -> NDArray[np.int64]:
     return np.append(np.arange(0, max(n, 1), step), n)
 
 
-def sum_gramian(factors: Floats) -> NDArray[np.float64]:
-    """The Gramian YᵀY of one piece, summed in float64 over blocks of 1024 rows, one after the other."""
+def sum_gramian(factors: Floats, weights: Floats | None = None) -> NDArray[np.float64]:
+    """The Gramian YᵀY of one piece, or Yᵀ diag(weights) Y, summed in float64 over blocks of 1024 rows, in order."""
     total = np.zeros((factors.shape[1], factors.shape[1]))
     for first in range(0, len(factors), BLOCK):
         block = factors[first : first + BLOCK]
+        if weights is not None:
+            block = block * np.sqrt(weights[first : first + BLOCK, None])
         total += block.T @ block
     return total
 
 
-def gramian(factors: Floats, n_jobs: int) -> NDArray[np.float64]:
-    """The Gramian YᵀY, summed over pieces in their order, so that it depends neither on `n_jobs` nor on who summed
-    a piece.
+def gramian(factors: Floats, n_jobs: int, weights: Floats | None = None) -> NDArray[np.float64]:
+    """The Gramian YᵀY, or Yᵀ diag(weights) Y, summed over pieces in their order, so that it depends neither on
+    `n_jobs` nor on who summed a piece.
     """
-    pieces = itertools.pairwise(block_cuts(len(factors)))
-    parts = run_pieces(lambda piece: sum_gramian(factors[slice(*piece)]), pieces, n_jobs)
+
+    def sum_piece(piece: tuple[int, int]) -> NDArray[np.float64]:
+        rows = slice(*piece)
+        return sum_gramian(factors[rows], None if weights is None else weights[rows])
+
+    parts = run_pieces(sum_piece, itertools.pairwise(block_cuts(len(factors))), n_jobs)
     return np.add.reduce(parts)  # type: ignore[no-any-return]
 
 
@@ -196,19 +203,6 @@ def start_rows(rows: Floats, factors: int, seed: list[int], first: int = 0) -> N
         rng = np.random.default_rng([*seed, (first + start) // BLOCK])
         block[:, :factors] = rng.standard_normal((len(block), factors), np.float32)
         block[:, :factors] *= np.float32(0.1 / math.sqrt(factors))
-
-
-def eigenbasis(matrix: NDArray[np.float64], factors: int) -> tuple[NDArray[np.float64], Floats]:
-    """Returns the eigenvalues, the largest first, of shape (factors,), and eigenvectors of the used part of a Gramian.
-
-    The eigenvectors have the Gramian's shape: columns beyond the factors are zero.
-    """
-    if not np.isfinite(matrix).all():
-        raise FloatingPointError("the factors are not finite: stronger regularization or smaller values may help")
-    values, vectors = np.linalg.eigh(matrix[:factors, :factors])
-    basis = np.zeros(matrix.shape, np.float32)
-    basis[:factors, :factors] = vectors[:, ::-1]
-    return np.maximum(values[::-1], 0), basis
 
 
 def rotate(factors: Floats, basis: Floats, n_jobs: int) -> None:

@@ -14,7 +14,8 @@ from fastrec.distributed.implicit_alternation import ImplicitHalf, Seeded, Weigh
 from fastrec.distributed.solving import Solving
 from fastrec.matrix.arrays import aligned_zeros
 from fastrec.matrix.code_matrix import check_matrix
-from fastrec.solvers.als import Side, Solver, block_cuts, eigenbasis, gather, gramian, rotate, start_rows
+from fastrec.solvers.als import Side, Solver, block_cuts, gather, gramian, rotate, start_rows
+from fastrec.solvers.als_bases import eigenbasis
 
 
 def test_pieces_start_as_the_whole_does():
@@ -39,7 +40,7 @@ def case():
 def test_a_block_is_solved_as_by_the_side_it_is_of(case):
     matrix, users, items, values, basis = case
     solver, turn = Solver("cg", 2, 0.0, 1.0, 1), Turn(basis, values, "float16")
-    half = ImplicitHalf(30, (basis, basis), turn, Weights(2.0, 0.01, 1.0), solver)
+    half = ImplicitHalf(30, (basis, basis), turn, Weights(2.0, 0.01, 1.0), solver, weighted=True)
     vectors = turn_rows(bytes_of(items), turn)
     block = Block(7, matrix.indptr, matrix.indices, matrix.data)
     solutions = half.start(bytes_of(users), 2)
@@ -47,11 +48,13 @@ def test_a_block_is_solved_as_by_the_side_it_is_of(case):
     for _ in half.turned:
         rotate(users, basis, 1)
     rotate(items, basis, 1)
-    objective = Side(matrix, 2.0, 0.01, 1.0).solve(users, gather(items, values, "float16", 1), solver)
+    side = Side(matrix, 2.0, 0.01, 1.0)
+    objective = side.solve(users, gather(items, values, "float16", 1), solver)
     assert np.array_equal(solutions, users)
     assert found == objective
-    row = half.row(7, solutions, found)
-    assert (row[0], row[3:]) == (7, objective)
+    row = half.row(block, solutions, found)
+    assert (row[0], row[4:]) == (7, objective)
+    assert np.array_equal(array_of(row[3], np.float64).reshape(16, 16), gramian(users, 1, side.weights))
     assert np.array_equal(rows_of(row[1], 16), users)
 
 

@@ -75,5 +75,5 @@ def test_the_driver_collects_small_numbers_alone(spark, events, tmp_path, monkey
     model(tmp_path / "run").fit(frame, **COLUMNS, resume=False)
     assert len(collected) > 8
     pieces, width = 3, 32
-    assert max(collected) <= 1000 * 2 * 20 or max(collected) <= pieces * (8 * width**2 + 24)
-    assert max(collected[-4:]) <= pieces * (8 * width**2 + 24)  # the half epochs: k² numbers a piece
+    assert max(collected) <= 1000 * 2 * 20 or max(collected) <= pieces * (2 * 8 * width**2 + 24)
+    assert max(collected[-4:]) <= pieces * (2 * 8 * width**2 + 24)  # the half epochs: 2 k² numbers a piece

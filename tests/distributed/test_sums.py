@@ -25,8 +25,8 @@ class Row(dict):
         return self["piece"] < other["piece"]
 
 
-def piece(number, gram, loss):
-    return number, np.full((16, 16), gram).tobytes(), loss, 2 * loss
+def piece(number, gram, loss, weighted=()):
+    return number, np.full((16, 16), gram).tobytes(), np.asarray(weighted).tobytes(), loss, 2 * loss
 
 
 def test_pieces_are_added_in_their_order():
@@ -34,7 +34,15 @@ def test_pieces_are_added_in_their_order():
     frame = Frame([piece(number, grams[number], 0.5) for number in (2, 0, 1)])
     sums = collect_sums(frame, "run/users-0", 3000)
     assert np.array_equal(sums.gram, np.full((16, 16), 0.0))
+    assert np.array_equal(sums.weighted, sums.gram)
     assert (sums.loss, sums.penalty) == (1.5, 3.0)
+
+
+def test_weighted_gramians_are_added_too():
+    frame = Frame([piece(number, 1.0, 0.5, np.full((16, 16), 2.0**number)) for number in (2, 0, 1)])
+    sums = collect_sums(frame, "run/users-0", 3000)
+    assert np.array_equal(sums.weighted, np.full((16, 16), 7.0))
+    assert np.array_equal(sums.gram, np.full((16, 16), 3.0))
 
 
 @pytest.mark.parametrize("pieces", [(0, 1), (0, 1, 1), (0, 1, 2, 3), ()])

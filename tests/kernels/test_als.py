@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from fastrec.kernels.als import narrow
 from fastrec.matrix.arrays import aligned_zeros
 from fastrec.matrix.code_matrix import check_matrix
-from fastrec.solvers.als import Side, Solver, eigenbasis, gather, gramian, rotate
+from fastrec.solvers.als import Side, Solver, gather, gramian, rotate
+from fastrec.solvers.als_bases import eigenbasis
 from tests.reference import als as reference
 
 ALPHA, REGULARIZATION = 3.0, 0.02

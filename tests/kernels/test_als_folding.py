@@ -7,7 +7,8 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from fastrec.matrix.code_matrix import check_matrix
-from fastrec.solvers.als import Side, eigenbasis, gramian
+from fastrec.solvers.als import Side, gramian
+from fastrec.solvers.als_bases import eigenbasis
 from tests.reference.solved_rows import assert_implicit
 
 DRAWN = (Phase.explicit, Phase.generate)  # data made from a seed cannot be simplified

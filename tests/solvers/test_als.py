@@ -10,18 +10,8 @@ from fastrec.matrix.arrays import aligned_zeros
 from fastrec.matrix.code_matrix import check_matrix
 from fastrec.matrix.rows import pick_rows
 from fastrec.models import ImplicitALS
-from fastrec.solvers.als import (
-    BLOCK,
-    Side,
-    Solver,
-    block_cuts,
-    eigenbasis,
-    gather,
-    gramian,
-    rotate,
-    start_rows,
-    sum_gramian,
-)
+from fastrec.solvers.als import BLOCK, Side, Solver, block_cuts, gather, gramian, rotate, start_rows, sum_gramian
+from fastrec.solvers.als_bases import eigenbasis
 
 SIZES = st.one_of(st.integers(0, 5), st.integers(BLOCK - 1, 3 * BLOCK + 1), st.integers(64 * BLOCK - 1, 200 * BLOCK))
 

@@ -17,19 +17,25 @@ from numba.extending import overload
 from numpy.typing import NDArray
 
 from fastrec.kernels._jit import FAST, StaticType, constant, kernel
+from fastrec.kernels.als_entries import History, add_products, curvature
 from fastrec.kernels.arrays import Floats, Halves
 from fastrec.kernels.definite import add_outer_products, factorize, substitute
 from fastrec.kernels.lanes import LANES
 from fastrec.kernels.row import add_scaled, dot, load_row, store_row
 from fastrec.kernels.simd import (
+    add,
+    advance,
     broadcast,
+    divide,
     load,
     load_floats,
     multiply,
     multiply_add,
+    pointer,
     prefetch,
     reduce_add,
     store,
+    subtract,
     to_halves,
     zeros,
 )
@@ -41,6 +47,7 @@ REGISTERS = (
     128  # the widest row of which the registers of AVX-512 hold three; above it `_add_products_blocked` is faster
 )
 AHEAD = 8  # entries between prefetching a row and reading it
+LINE = 32  # the numbers in a cache line of 64 bytes, of float16
 
 
 class Equations(NamedTuple):
@@ -53,90 +60,71 @@ class Equations(NamedTuple):
     scale: np.float32  # a power of two: a solution of the scaled equations is the row times it
 
 
-def _add_products(entries: Any, start: Any, stop: Any, equations: Any, width: Any, p: Any, out: Any, first: Any) -> Any:
-    """Adds sum_i w_i y_i to `out`, with w_i = c_i - (c_i - 1)(y_i·p) in the first pass, else (c_i - 1)(y_i·p).
-
-    The first pass returns sum_i c_i (1 - y_i·p), the others 0.
-    """
-    raise NotImplementedError  # compiled by `_choose_add_products`
+def _add_first(history: Any, width: Any, x: Any, out: Any) -> float:  # type: ignore[empty-body]
+    """Adds sum_i (c_i - w_i y_i·x) y_i to `out`, w_i = c_i - 1; returns sum_i c_i (1 - y_i·x)."""
+    raise NotImplementedError  # compiled by `_choose_add_first`
 
 
-@overload(_add_products, jit_options={"fastmath": set(FAST), "nogil": True}, inline="never")  # type: ignore[misc]
-def _choose_add_products(
-    entries: Any, start: Any, stop: Any, equations: Any, width: Any, p: Any, out: Any, first: Any
-) -> Any:
-    return _add_products_in_registers if isinstance(width, StaticType) else _add_products_blocked
+@overload(_add_first, jit_options={"fastmath": set(FAST), "nogil": True}, inline="never")  # type: ignore[misc]
+def _choose_add_first(history: Any, width: Any, x: Any, out: Any) -> Any:
+    return _add_first_in_registers if isinstance(width, StaticType) else _add_first_blocked
 
 
-def _add_products_in_registers(
-    entries: Any, start: Any, stop: Any, equations: Any, width: Any, p: Any, out: Any, first: Any
-) -> Any:
-    vectors, indices, values = equations.vectors, entries.indices, entries.values
-    size, step, end = constant(width), min(1, values.shape[0] - 1), indices.shape[0]
-    direction, result = load_row(p, 0, width), load_row(out, 0, width)
+def _add_first_in_registers(history: Any, width: Any, x: Any, out: Any) -> Any:
+    size, step, vectors = constant(width), history.step, history.vectors
+    start, result = load_row(x, 0, width), load_row(out, 0, width)
     misfit = np.float64(0)
-    for i in range(start, stop):
+    for i in range(history.count):
         # Prefetches the vector of a later entry.
-        if first and i + AHEAD < end:
-            soon = np.int64(indices[i + AHEAD]) * size
-            for f in range(0, size, 64 // vectors.itemsize):
+        if i + AHEAD < history.left:
+            soon = np.int64(history.indices[i + AHEAD]) * size
+            for f in range(0, size, LINE):
                 prefetch(vectors, soon + f)
-        y = load_row(vectors, np.int64(indices[i]) * size, width)
-        # The product with the direction, and the entry's weight; the first pass also adds to the misfit.
-        product = dot(y, direction)
-        extra = equations.alpha * values[i * step]
-        weight = extra * product
-        if first:
-            confidence = float32(1) + extra
-            misfit += confidence - confidence * product
-            weight = confidence - weight
-        result = add_scaled(result, weight, y)
+        # The product with the row, the entry's weight, and its part of the misfit.
+        y = load_row(vectors, np.int64(history.indices[i]) * size, width)
+        product, extra = dot(y, start), history.alpha * history.values[i * step]
+        confidence = float32(1) + extra
+        misfit += confidence - confidence * product
+        result = add_scaled(result, confidence - extra * product, y)
     store_row(out, 0, result)
     return misfit
 
 
-def _add_products_blocked(
-    entries: Any, start: Any, stop: Any, equations: Any, width: Any, p: Any, out: Any, first: Any
-) -> Any:
-    # Four entries at a time, so that p and out are read and written once for four. After the last entry, the last one
+def _add_first_blocked(history: Any, width: Any, x: Any, out: Any) -> Any:
+    # Four entries at a time, so that x and out are read and written once for four. After the last entry, the last one
     # is repeated with weight 0.
-    vectors, indices, values = equations.vectors, entries.indices, entries.values
-    step, end = min(1, values.shape[0] - 1), indices.shape[0]
+    indices, values, vectors = history.indices, history.values, history.vectors
+    step, stop, alpha = history.step, history.count, history.alpha
     one, none = float32(1), float32(0)
     misfit = np.float64(0)
-    for i in range(start, stop, 4):
+    for i in range(0, stop, 4):
         # Prefetches the vectors of four later entries.
-        if first:
-            for ahead in range(i + AHEAD, min(i + AHEAD + 4, end)):
-                soon = np.int64(indices[ahead]) * width
-                for f in range(0, width, 64 // vectors.itemsize):
-                    prefetch(vectors, soon + f)
-        # The places of the four vectors; after the last entry it is repeated.
+        for ahead in range(i + AHEAD, min(i + AHEAD + 4, history.left)):
+            soon = np.int64(indices[ahead]) * width
+            for f in range(0, width, LINE):
+                prefetch(vectors, soon + f)
+        # The places of the four vectors.
         i1, i2, i3 = min(i + 1, stop - 1), min(i + 2, stop - 1), min(i + 3, stop - 1)
         y0, y1 = np.int64(indices[i]) * width, np.int64(indices[i1]) * width
         y2, y3 = np.int64(indices[i2]) * width, np.int64(indices[i3]) * width
-        # The products y·p of the four.
+        # The products y·x of the four.
         s0, s1, s2, s3 = zeros(16), zeros(16), zeros(16), zeros(16)
         for f in range(0, width, LANES):
-            direction = load(p, f, 16)
-            s0 = multiply_add(load_floats(vectors, y0 + f, 16), direction, s0)
-            s1 = multiply_add(load_floats(vectors, y1 + f, 16), direction, s1)
-            s2 = multiply_add(load_floats(vectors, y2 + f, 16), direction, s2)
-            s3 = multiply_add(load_floats(vectors, y3 + f, 16), direction, s3)
+            start = load(x, f, 16)
+            s0 = multiply_add(load_floats(vectors, y0 + f, 16), start, s0)
+            s1 = multiply_add(load_floats(vectors, y1 + f, 16), start, s1)
+            s2 = multiply_add(load_floats(vectors, y2 + f, 16), start, s2)
+            s3 = multiply_add(load_floats(vectors, y3 + f, 16), start, s3)
         # The weights of the four; a repeated entry gets 0.
-        e0, e1 = equations.alpha * values[i * step], equations.alpha * values[i1 * step]
-        e2, e3 = equations.alpha * values[i2 * step], equations.alpha * values[i3 * step]
-        n1 = one if i + 1 < stop else none
-        n2 = one if i + 2 < stop else none
-        n3 = one if i + 3 < stop else none
+        n1, n2, n3 = one if i + 1 < stop else none, one if i + 2 < stop else none, one if i + 3 < stop else none
+        e0, e1 = alpha * values[i * step], alpha * values[i1 * step]
+        e2, e3 = alpha * values[i2 * step], alpha * values[i3 * step]
         t0, t1, t2, t3 = reduce_add(s0), reduce_add(s1), reduce_add(s2), reduce_add(s3)
-        w0, w1, w2, w3 = e0 * t0, n1 * e1 * t1, n2 * e2 * t2, n3 * e3 * t3
-        if first:
-            c0, c1, c2, c3 = one + e0, n1 * (one + e1), n2 * (one + e2), n3 * (one + e3)
-            misfit += c0 - c0 * t0 + c1 - c1 * t1 + (c2 - c2 * t2) + (c3 - c3 * t3)
-            w0, w1, w2, w3 = c0 - w0, c1 - w1, c2 - w2, c3 - w3
+        c0, c1, c2, c3 = one + e0, n1 * (one + e1), n2 * (one + e2), n3 * (one + e3)
+        misfit += c0 - c0 * t0 + c1 - c1 * t1 + (c2 - c2 * t2) + (c3 - c3 * t3)
         # Adds the four weighted vectors to the result.
-        b0, b1, b2, b3 = broadcast(w0, 16), broadcast(w1, 16), broadcast(w2, 16), broadcast(w3, 16)
+        b0, b1 = broadcast(c0 - e0 * t0, 16), broadcast(c1 - n1 * e1 * t1, 16)
+        b2, b3 = broadcast(c2 - n2 * e2 * t2, 16), broadcast(c3 - n3 * e3 * t3, 16)
         for f in range(0, width, LANES):
             result = load(out, f, 16)
             result = multiply_add(load_floats(vectors, y0 + f, 16), b0, result)
@@ -170,68 +158,90 @@ def solve_rows_cg(
     The objective costs nothing. Before the step it is sum_i c_i - bᵀx - rᵀx, with r = b - Ax at hand and the rest
     summed in the first pass. The step lowers it by (2 w - w²) sum_k a_k (r_k·z_k), for relaxation w.
     """
-    size = constant(width)
+    size, step, end = constant(width), min(1, entries.values.shape[0] - 1), entries.indices.shape[0]
     x, r, p, q = np.empty(size, float32), np.empty(size, float32), np.empty(size, float32), np.empty(size, float32)
     z, diagonal, inverse = np.empty(size, float32), np.empty(size, float32), np.empty(size, float32)
-    unscale = float32(1) / equations.scale
+    scale, unscale = broadcast(equations.scale, 16), broadcast(float32(1) / equations.scale, 16)
+    one, beyond = broadcast(float32(1), 16), broadcast(relaxation, 16)
     for u in range(first, last):
-        at = np.int64(u) * size
-        start, stop = entries.indptr[u], entries.indptr[u + 1]
+        at, start = np.int64(u) * size, entries.indptr[u]
+        history = History(
+            advance(pointer(entries.indices), start),
+            advance(pointer(entries.values), start * step),
+            step,
+            entries.indptr[u + 1] - start,
+            end - start,
+            pointer(equations.vectors),
+            equations.alpha,
+        )
         # The diagonal of the equations, the preconditioner, and the row's part of the residual.
-        for f in range(size):
-            diagonal[f] = equations.eigenvalues[f] + equations.penalties[u]
-            inverse[f] = float32(1) / diagonal[f]
-            x[f] = solutions[at + f] * unscale
-            r[f] = -diagonal[f] * x[f]
-            z[f] = float32(0)
+        penalty = broadcast(equations.penalties[u], 16)
+        for f in range(0, size, LANES):
+            part = add(load(equations.eigenvalues, f, 16), penalty)
+            value = multiply(load(solutions, at + f, 16), unscale)
+            store(diagonal, f, part)
+            store(inverse, f, divide(one, part))
+            store(x, f, value)
+            store(r, f, subtract(zeros(16), multiply(part, value)))
+            store(z, f, zeros(16))
         # The residual at the row's present value, and the loss there.
-        misfit = _add_products(entries, start, stop, equations, width, x, r, True)
-        rz, rx = float32(0), float32(0)
+        misfit = _add_first(history, width, pointer(x), pointer(r))
         # The first direction, and the products that the loss and the stopping rule need.
-        for f in range(size):
-            p[f] = r[f] * inverse[f]
-        # Loops that sum write nothing. If one wrote, LLVM would check the distance of the arrays at run time, and sum
-        # in another order for neighbouring arrays.
-        for f in range(size):
-            rz += r[f] * p[f]
-            rx += r[f] * x[f]
+        s0, s1 = zeros(16), zeros(16)
+        for f in range(0, size, LANES):
+            residual = load(r, f, 16)
+            direction = multiply(residual, load(inverse, f, 16))
+            store(p, f, direction)
+            s0, s1 = multiply_add(residual, direction, s0), multiply_add(residual, load(x, f, 16), s1)
+        rz, rx = reduce_add(s0), reduce_add(s1)
         enough = max(tolerance * rz, float32(1e-30))
         gain = np.float64(0)
         # Steps of preconditioned conjugate gradients, from 0 on: z is the row's move.
-        for _ in range(steps):
+        for left in range(steps, 0, -1):
             if not rz > enough:
                 break
+            # The last step needs its length alone, and so no product of the matrix.
+            if left == 1:
+                s0 = zeros(16)
+                for f in range(0, size, LANES):
+                    direction = load(p, f, 16)
+                    s0 = multiply_add(multiply(direction, load(diagonal, f, 16)), direction, s0)
+                a = float32(np.float64(rz) / (np.float64(reduce_add(s0)) + curvature(history, width, pointer(p))))
+                gain += a * rz
+                forward = broadcast(a, 16)
+                for f in range(0, size, LANES):
+                    store(z, f, multiply_add(load(p, f, 16), forward, load(z, f, 16)))
+                break
             # The product of the matrix with the direction.
-            for f in range(size):
-                q[f] = diagonal[f] * p[f]
-            _add_products(entries, start, stop, equations, width, p, q, False)
-            pq = float32(0)
-            for f in range(size):
-                pq += p[f] * q[f]
+            for f in range(0, size, LANES):
+                store(q, f, multiply(load(diagonal, f, 16), load(p, f, 16)))
+            add_products(history, 0, history.count, width, pointer(p), pointer(q))
+            s0 = zeros(16)
+            for f in range(0, size, LANES):
+                s0 = multiply_add(load(p, f, 16), load(q, f, 16), s0)
             # The step along the direction, and the residual after it.
-            a = rz / pq
+            a = rz / reduce_add(s0)
             gain += a * rz
-            following = float32(0)
-            for f in range(size):
-                z[f] += a * p[f]
-                r[f] -= a * q[f]
-            for f in range(size):
-                following += r[f] * r[f] * inverse[f]
+            forward, back, s0 = broadcast(a, 16), broadcast(-a, 16), zeros(16)
+            for f in range(0, size, LANES):
+                residual = multiply_add(load(q, f, 16), back, load(r, f, 16))
+                store(r, f, residual)
+                store(z, f, multiply_add(load(p, f, 16), forward, load(z, f, 16)))
+                s0 = multiply_add(multiply(residual, residual), load(inverse, f, 16), s0)
+            following = reduce_add(s0)
             # The next direction is conjugate to the ones before.
-            b = following / rz
+            turn = broadcast(following / rz, 16)
             rz = following
-            for f in range(size):
-                p[f] = r[f] * inverse[f] + b * p[f]
+            for f in range(0, size, LANES):
+                store(p, f, multiply_add(load(p, f, 16), turn, multiply(load(r, f, 16), load(inverse, f, 16))))
         # The row moves, beyond its solution if it is over-relaxed.
-        norm = float32(0)
-        for f in range(size):
-            x[f] += relaxation * z[f]
-        for f in range(size):
-            norm += x[f] * x[f]
-        for f in range(size):
-            solutions[at + f] = x[f] * equations.scale
+        s0 = zeros(16)
+        for f in range(0, size, LANES):
+            value = multiply_add(load(z, f, 16), beyond, load(x, f, 16))
+            s0 = multiply_add(value, value, s0)
+            store(solutions, at + f, multiply(value, scale))
         losses[u] = misfit - rx - relaxation * (2 - relaxation) * gain
-        norms[u] = norm * equations.penalties[u]
+        norms[u] = reduce_add(s0) * equations.penalties[u]
 
 
 @kernel(fastmath=FAST, inline=True)
