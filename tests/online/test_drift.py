@@ -4,6 +4,8 @@ import threading
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fastrec.data import Interactions
 from fastrec.models import ImplicitALS
@@ -57,6 +59,23 @@ def test_chance_is_no_drift():
     drift.reset()
     assert not drift.has_fallen
     assert np.isnan(drift.first)
+
+
+@given(st.lists(st.lists(st.floats(0, 1), max_size=9), max_size=9), st.integers(2, 8))
+def test_the_first_users_are_compared_with_the_newest_of_the_others(groups, window):
+    drift = Drift(0.2, window=window)
+    for group in groups:
+        drift.add(group)
+    values = [value for group in groups for value in group]
+    for found, users in ((drift.first, values[:window]), (drift.newest, values[window:][-window:])):
+        np.testing.assert_allclose(found, np.mean(users) if len(users) == window else np.nan)
+
+
+@pytest.mark.parametrize(("newest", "fallen"), [(0.005, True), (0.0079, True), (0.0081, False), (0.02, False)])
+def test_a_fall_is_a_share_of_what_was(newest, fallen):
+    drift = Drift(0.2, window=10)
+    drift.add([0.01] * 10 + [newest] * 10)
+    assert drift.has_fallen is fallen
 
 
 @pytest.mark.parametrize(("shift", "fallen"), [(0, False), (1, True)])
