@@ -343,6 +343,13 @@ def test_times_of_any_width_are_read(dtype):
     assert (times.tolist(), unit) == ([1_000_000, 2_000_000, 3_500_000], "us")
 
 
+@given(st.lists(st.integers(0, 4 * 10**15), min_size=1, max_size=20))
+def test_seconds_with_fractions_are_the_nearest_microseconds(microseconds):
+    seconds = np.array(microseconds) / 1e6
+    times, unit = columns_module.read_times(np.append(seconds, 0.5), "time", "s")
+    assert (times[:-1].tolist(), unit) == (microseconds, "us")
+
+
 @pytest.mark.parametrize("make", [None, *TABLES])
 def test_decimal_commas_of_a_whole_column_are_read(make, tmp_path):
     cells = {"user": ["a", "b", "c"], "item": ["x", "x", "y"], "Menge": ["3,5", "2", "1,250"]}

@@ -126,6 +126,7 @@ NUMBERED = {"user": 0, "item": 1}
         (["a", "b"], None, {"user": "a", "item": 1}, True),  # a caller who names a column says that there are names
         (["1", "b", "c"], None, NUMBERED, False),
         (["a", "b", "2020-01-31 10:00"], None, NUMBERED, False),
+        ([" a", "b ", " 2"], None, NUMBERED, False),
         (["a", "b", "31.01.2020 10:00"], None, NUMBERED, False),
         (["a", "b", "-1.5e3"], None, NUMBERED, False),
         (["user", "film", "5"], None, NUMBERED, True),

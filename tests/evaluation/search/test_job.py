@@ -96,6 +96,25 @@ def test_halving_fits_once_for_each_stage_of_what_is_learned_from(timed, monkeyp
     assert again.trials[-1].options == best
 
 
+def test_a_model_that_a_fit_left_half_done_is_not_gone_on_with(timed, monkeypatch):
+    epochs, fit = [], fr.ImplicitALS.fit
+
+    def failing(self, X, y=None, **options):
+        epochs.append((self.iterations, self.warm_start))
+        fit(self, X, y, **options)
+        if epochs.count((1, True)) == 1 and epochs[-1] == (1, True):
+            raise RuntimeError("in the middle of it")
+        return self
+
+    monkeypatch.setattr(fr.ImplicitALS, "fit", failing)
+    space = {"recency": [1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3]}
+    model = fr.ImplicitALS(4, regularization=0.5, iterations=4, random_state=0)
+    found = fr.search(model, space, timed, method="halving", reduction=2, cv=0.2, refit=False)
+    assert "in the middle of it" in "".join(trial.error or "" for trial in found.trials)
+    failed = epochs.index((1, True))
+    assert epochs[failed + 1 : failed + 3] == [(1, False), (1, True)]
+
+
 def test_a_search_that_goes_on_fits_nothing_that_it_does_not_need(timed, monkeypatch, tmp_path):
     space = {"regularization": [1.0, 10.0], "recency": [1.0, 0.6]}
     options = {"method": "grid", "cv": 0.2, "store": tmp_path / "s.jsonl", "refit": False}

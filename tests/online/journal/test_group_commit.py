@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from fastrec.online import Event, JournalFullError
+from fastrec.online import Event, JournalError, JournalFullError
 from fastrec.online.journal import Receipt
 from fastrec.online.journal.group_commit import GroupCommit
 
@@ -74,3 +74,5 @@ def test_each_batch_has_its_own_receipt_and_cancelled_ones_make_room():
     assert commits.submit([Event("a", 1)] * 2).result(10).added == 2
     assert commits.waiting == 0
     commits.close()
+    with pytest.raises(JournalError, match="the log is closed"):
+        commits.submit([Event("a", 1)])
