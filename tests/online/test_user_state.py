@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from fastrec.online import Event, Snapshot
 from fastrec.online.training_data import interactions_of
+from fastrec.online.user_state import UserState, UserStates, merge_into, no_totals
 from tests.online.following import load_copy
 
 
@@ -22,6 +23,35 @@ def test_any_grouping_of_events_gives_the_same_histories(model, triples, draw):
         first, second = one.history(f"u{user}"), two.history(f"u{user}")
         np.testing.assert_array_equal(first.codes, second.codes)
         np.testing.assert_array_equal(first.values, second.values)
+
+
+@given(st.lists(st.dictionaries(st.integers(0, 40), st.integers(), max_size=5), max_size=12))
+def test_states_of_users_stay_as_they_were_when_others_replace_some(steps):
+    known, states = [{}], [UserStates()]
+    for step in steps:
+        changed = {user: UserState(base, no_totals(ordered=False)) for user, base in step.items()}
+        known.append(known[-1] | changed)
+        states.append(states[-1].replaced(changed))
+    for found, expected in zip(states, known, strict=True):
+        assert len(found) == len(expected)
+        assert all(found.get(user) is expected.get(user) for user in range(41))
+
+
+@pytest.mark.parametrize(("policy", "merge"), [("sum", np.sum), ("max", np.max), ("last", lambda values: values[-1])])
+@given(given=st.data())
+def test_merged_values_are_those_of_all_events_negative_ones_too(policy, merge, given):
+    before = given.draw(st.dictionaries(st.integers(0, 9), st.integers(-5, 5)))
+    events = given.draw(st.lists(st.tuples(st.integers(0, 9), st.integers(-5, 5)), max_size=12))
+    codes = np.array(sorted(before), np.int32)
+    new, added = (np.array([event[part] for event in events], kind) for part, kind in enumerate((np.int32, float)))
+    merged, totals = merge_into(codes, np.array([float(before[code]) for code in codes]), new, added, policy)
+    by_code = {code: [value] for code, value in before.items()}
+    for code, value in events:
+        by_code.setdefault(code, []).append(value)
+    assert dict(zip(merged.tolist(), totals.tolist(), strict=True)) == {
+        code: merge(values) for code, values in by_code.items()
+    }
+    assert merged.tolist() == sorted(by_code)
 
 
 VALUES = st.floats(0.125, 3000, width=32)
