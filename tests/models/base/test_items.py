@@ -45,7 +45,9 @@ def test_histories_by_mappings_have_values(make, recency):
     data = Interactions(users, items, rng.integers(1, 9, len(users)), times=np.arange(len(users)), items=names)
     options = {"recency": recency} if "recency" in make().get_params() else {}
     model = make(**options).fit(data)
-    mixed = model.histories([{"i5": 3.0, "i2": 9.0}, ["i2"], {}, {"i2": 2.0, "nowhere": 1.0}], on_unknown="skip")
+    mixed = model.histories(
+        [{"elsewhere": 7.0, "i5": 3.0, "i2": 9.0}, ["i2"], {}, {"i2": 2.0, "nowhere": 1.0}], on_unknown="skip"
+    )
     given = Interactions([0, 0, 1, 3], [5, 2, 2, 2], [3, 9, 1, 2], times=[0, 1, 2, 3], users=range(4), items=names)
     np.testing.assert_array_equal(mixed.matrix.toarray(), given.matrix.toarray())
     assert model.recommend(mixed, k=3).codes.tolist() == model.recommend(given, k=3).codes.tolist()
