@@ -38,6 +38,7 @@ def columns_of(file):
 
 @ANY_CASE
 @given(TEXTS, st.sampled_from([",", "\t", "::", "é", "<->"]), st.sampled_from(['"', "'", None]))
+@example('"""', ",", '"')
 @example('a,"b', ",", '"')
 @example("a,b\r", ",", '"')
 @example('"a" ,b\n', ",", '"')

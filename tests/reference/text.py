@@ -34,7 +34,7 @@ def _line_end(text, at):
 
 def _read_field(text, at, delimiter, quote):
     if quote and text[at : at + 1] == quote:
-        found = re.compile(f"{quote}((?:[^{quote}]|{quote}{quote})*){quote}").match(text, at)
+        found = re.compile(f"{quote}((?:[^{quote}]|{quote}{quote})*+){quote}").match(text, at)
         inside = text[at:] if found is None else found[1]
         if "\0" in inside:
             raise Malformed("NUL")

@@ -3,7 +3,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fastrec.models import EASE, ImplicitALS, ItemKNN, Popularity, PureSVD, Slots, load
+from fastrec import Interactions
+from fastrec.models import EASE, ImplicitALS, ItemKNN, Popularity, PureSVD, Slots, Switch, load
 from fastrec.models.base.audience import Audience
 from fastrec.models.base.single import Single
 from fastrec.models.composed.slots import fill_slots
@@ -100,6 +101,17 @@ def test_single_questions_are_those_of_many():
         np.testing.assert_array_equal(one.scores, top.scores[0])
         row = Single(-1, model.user_row(user))
         np.testing.assert_array_equal(model.answer_one(row, 20, only).codes, top.codes[0])
+
+
+@pytest.mark.parametrize("make", [lambda: Slots(unlike_members(), [(2, 1)]), lambda: Switch(unlike_members(), [5, 2])])
+def test_an_item_had_without_strength_is_left_out_for_one_as_for_many(make):
+    cells = np.argwhere(rows())
+    values = np.random.default_rng(1).integers(0, 2, len(cells))
+    model = make().fit(Interactions(*cells.T, values, users=range(40), items=range(25)))
+    top = model.recommend(range(40), k=25)
+    for user in range(40):
+        assert_rows_are(top, user, model.recommend(user, k=25))
+        assert not set(top.codes[user].tolist()) & set(cells[cells[:, 0] == user, 1].tolist())
 
 
 def test_vectors_of_a_history_are_those_of_the_first_model():
