@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from fastrec.kernels import _linked
 from fastrec.kernels._jit import kernel
 
 
@@ -57,3 +58,20 @@ def test_an_error_in_a_linked_kernel_is_raised():
     assert check_all(np.array([1, 2])) == 3
     with pytest.raises(ValueError, match="below 0"):
         check_all(np.array([1, -2]))
+
+
+def test_a_version_of_numba_that_nobody_has_looked_at_compiles_in_its_own_way(monkeypatch):
+    monkeypatch.setattr(_linked, "NEWEST", (0, 1))
+
+    @kernel(inner=True)
+    def double(number):
+        return 2 * number
+
+    @kernel()
+    def double_all(numbers):
+        for place in range(len(numbers)):
+            numbers[place] = double(numbers[place])
+
+    numbers = np.array([1, 2])
+    double_all(numbers)
+    assert numbers.tolist() == [2, 4]

@@ -9,6 +9,7 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
+import numba
 from numba.core import types
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler
@@ -16,6 +17,10 @@ from numba.core.dispatcher import Dispatcher
 from numba.core.registry import CPUDispatcher
 
 Function = Callable[..., Any]
+
+# The newest version of Numba whose inner parts are known to fit `_LinkedLibrary`. Later ones compile in their own way,
+# to the same code in more time.
+NEWEST = (0, 68)
 
 
 class _NoEnvironment:
@@ -69,4 +74,14 @@ class Entry(CPUDispatcher):  # type: ignore[misc]
 def link_form(function: Function, options: dict[str, Any]) -> Dispatcher:
     """Returns the form of a function that kernels link; Python cannot call it."""
     wrappers = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
-    return CPUDispatcher(function, targetoptions={**options, **wrappers}, pipeline_class=_LinkedCompiler)
+    compiler = _LinkedCompiler if _is_known(numba.__version__) else Compiler
+    return CPUDispatcher(function, targetoptions={**options, **wrappers}, pipeline_class=compiler)
+
+
+def _is_known(version: str) -> bool:
+    """Tells whether a version of Numba is at most `NEWEST`.
+
+    >>> _is_known("0.68.1"), _is_known("0.69.0rc1")
+    (True, False)
+    """
+    return tuple(map(int, version.split(".")[:2])) <= NEWEST
