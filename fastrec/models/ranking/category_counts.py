@@ -100,7 +100,7 @@ class CategoryCounts(Feature):
             raise ValueError("CategoryCounts.scales_ must not be negative")
 
     def _array(self, name: str, kind: type) -> NDArray[Any]:
-        """A learned array of one dimension; raises a ValueError if it is none of that type."""
+        """A learned array of one dimension; raises a ValueError if it has another type."""
         array = getattr(self, name, None)
         if not isinstance(array, np.ndarray) or array.ndim != 1 or array.dtype != kind:
             raise ValueError(f"CategoryCounts.{name} must be an array of {kind.__name__}")
