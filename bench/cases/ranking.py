@@ -146,9 +146,7 @@ def with_facts(folder: Folder, repeats: int) -> Iterator[Record]:
 
 
 def with_authors(folder: Folder, repeats: int) -> Iterator[Record]:
-    """Short histories and many categories, no times, a random fifth hidden: TwoStage with CategoryCounts and with
-    Affinity, less the best of its members, paired, with 95 % intervals; three seeds.
-    """
+    """No times, short histories: TwoStage with CategoryCounts or Affinity, less its best member; 95 % intervals."""
     for name, make in {"books, made up": made_books, "ml-1m, a tenth": lambda seed: thinned(folder, seed)}.items():
         for seed in range(SEEDS):
             train, test = fr.split_random(make(seed), 0.2, random_state=seed)
