@@ -11,7 +11,7 @@ from fastrec.cli.estimators import ModelPlan, model_plan, parse_model
 from fastrec.cli.groups import groups_options
 from fastrec.cli.measures import MeasureOptions, measure, measure_options
 from fastrec.cli.models import load_model
-from fastrec.cli.options import Format, Fraction, Jobs, Seed, Split, SplitBy, TableFile
+from fastrec.cli.options import BasketGap, Format, Fraction, Jobs, Seed, Split, SplitBy, TableFile
 from fastrec.cli.output import note
 from fastrec.cli.tables import TableOptions, choose_split, describe_split, read_table, split_table, table_options
 
@@ -40,6 +40,7 @@ def evaluate_command(
         typer.Argument(exists=True, dir_okay=False, help="The table with the interactions that the model should find."),
     ] = None,
     split: SplitBy = Split.auto,
+    basket_gap: BasketGap = None,
     fraction: Fraction = 0.2,
 ) -> None:
     """Evaluate a model on held-out data.
@@ -51,7 +52,7 @@ def evaluate_command(
         if source.suffix == ".fastrec":
             raise typer.BadParameter("a model needs a table to be evaluated on: give TEST", param_hint="TEST")
         data = read_table(source, table)
-        fit_and_measure([plan], source, data, split, fraction, measures)
+        fit_and_measure([plan], source, data, split, fraction, measures, basket_gap)
         return
     model = load_model(source)
     sides = (model.users_, model.items_)
@@ -80,6 +81,7 @@ def compare_command(
         ),
     ] = None,
     split: SplitBy = Split.auto,
+    basket_gap: BasketGap = None,
     fraction: Fraction = 0.2,
     seed: Seed = 0,
     jobs: Jobs = None,
@@ -97,7 +99,7 @@ def compare_command(
     if not plans:
         names = ["ItemKNN", "EASE", "ImplicitALS", "GraphFilter"] + ["SequenceRules"] * (data.times is not None)
         plans = [parse_model(name, seed, jobs) for name in names]
-    report = fit_and_measure(plans, file, data, split, fraction, measures)
+    report = fit_and_measure(plans, file, data, split, fraction, measures, basket_gap)
     if measures.output_format is Format.table:
         comparison = report.compare().table()
         print(f"\n{comparison.caption}\n{comparison.text()}")
@@ -110,12 +112,13 @@ def fit_and_measure(
     split: Split,
     fraction: float,
     measures: MeasureOptions,
+    basket_gap: str | None,
 ) -> Any:
     """Fits models and Popularity on a part of the data, and evaluates them on the rest."""
     from fastrec import Popularity
 
     split = choose_split(data, split)
-    train_part, test_part = split_table(data, split, fraction, plans[0].seed)
+    train_part, test_part = split_table(data, split, fraction, plans[0].seed, basket_gap)
     models: dict[str, Any] = {}
     for plan in plans:
         options = ", ".join(f"{name}={value}" for name, value in plan.options.items())

@@ -216,6 +216,10 @@ Regularization = Annotated[
 Alpha = Annotated[float | None, typer.Option("-a", "--alpha", help="Weight of one unit of value, above 0.")]
 Iterations = Annotated[int | None, typer.Option("-i", "--iterations", min=1, help="Epochs.")]
 SplitBy = Annotated[Split, typer.Option("--split", help="Way to split the table; auto is by time if there are times.")]
+BasketGap = Annotated[
+    str | None,
+    typer.Option("--basket-gap", help="Longest pause within a basket, as 2h, for --split baskets; none: equal times."),
+]
 
 
 def check_share(share: float) -> float:

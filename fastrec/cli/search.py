@@ -11,6 +11,7 @@ from fastrec.cli.estimators import DEFAULT_MODEL
 from fastrec.cli.groups import groups_options
 from fastrec.cli.models import save_model
 from fastrec.cli.options import (
+    BasketGap,
     FileMode,
     Format,
     Method,
@@ -53,6 +54,7 @@ def search(
     split: Annotated[
         Split, typer.Option(help="Way to split off the validation part; auto is by time if there are times.")
     ] = Split.auto,
+    basket_gap: BasketGap = None,
     fraction: Annotated[float, typer.Option(callback=check_share, help="Share of the validation part.")] = 0.2,
     folds: Annotated[
         int | None, typer.Option(min=2, help="Number of folds over interactions, in place of one validation part.")
@@ -90,7 +92,7 @@ def search(
     space = read_options(lambda: dict(parse_candidates(kind, text) for text in option))
     data = read_table(file, table)
     model = make_estimator(kind, {}, random_state=seed)
-    parts = split_table(data, split, fraction, seed) if folds is None else folds
+    parts = split_table(data, split, fraction, seed, basket_gap) if folds is None else folds
     with working(f"searching the options of {kind.__name__}", bar=True):
         found = search_options(
             model, space, data, metric=metric, method=method.value, n_trials=trials, random_state=seed, n_jobs=jobs,

@@ -43,7 +43,7 @@ class TIFUKNN(Explaining, Updating):
     The baskets of a user, the newest first, are put into groups of `group_size`. Basket b of group g, both counted from
     0, weighs
 
-        w = group_decay^g · within_decay^b / (groups · baskets in the group),
+        w = group_decay^g · within_decay^b / the number of the user's baskets,
 
     and the user's frequency p_u of an item is the sum of w over the baskets that hold the item. With N the `neighbors`
     users whose frequencies are at the least Euclidean distance, the scores are

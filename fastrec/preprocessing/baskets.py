@@ -7,9 +7,13 @@ from numpy.typing import NDArray
 
 from fastrec.data import Interactions
 from fastrec.data.durations import parse_duration
+from fastrec.notices import warn_caller
 from fastrec.preprocessing.sessions import mark_begins
 from fastrec.preprocessing.splitting import Split, order_by_user_and_time, parted, times_of
 from fastrec.validation import check_integer, name_options
+
+# So many baskets with fewer events each look as if times were finer than baskets.
+MANY, SMALL = 20, 1.2
 
 
 class Baskets(NamedTuple):
@@ -90,6 +94,17 @@ def split_last_baskets(data: Interactions, n: int = 1, basket_gap: Any = None) -
     baskets = find_baskets(data.user_codes, times, len(data.users), gap)
     if not (baskets.counts > n).any():
         raise ValueError(f"no user has more baskets than {n}, so nothing can be tested")
+    if basket_gap is None:
+        _warn_of_small_baskets(int(baskets.counts.sum()), data.n_interactions)
     last = np.zeros(data.n_interactions, bool)
     last[baskets.order] = (baskets.ages < n) & (baskets.counts > n)[data.user_codes[baskets.order]]
     return parted(data, last)
+
+
+def _warn_of_small_baskets(baskets: int, events: int) -> None:
+    """Warns of baskets with hardly more than an event each: times may be finer than baskets."""
+    if baskets >= MANY and events < SMALL * baskets:
+        warn_caller(
+            f"{baskets:,} baskets hold {events:,} events: if the items of a basket have different times, give the "
+            'longest pause between them, such as basket_gap="2h" (--basket-gap 2h)'
+        )

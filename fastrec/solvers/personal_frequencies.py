@@ -69,14 +69,11 @@ def weigh_baskets(ages: NDArray[np.int64], counts: NDArray[np.int64], decays: De
 
     Groups are counted from the newest basket, so that the oldest group may be a short one.
 
-    >>> weigh_baskets(np.array([0, 1, 2]), np.array([3, 3, 3]), Decays(0, 2, 0.5, 0.25))
-    array([0.25 , 0.125, 0.125])
+    >>> weigh_baskets(np.array([0, 1, 2, 3]), np.array([4, 4, 4, 4]), Decays(0, 3, 0.5, 0.25))
+    array([0.25  , 0.125 , 0.0625, 0.0625])
     """
-    size = decays.group_size
-    groups = -(-counts // size)
-    group, within = ages // size, ages % size
-    lengths = np.where(group == groups - 1, counts - (groups - 1) * size, size)
-    return decays.within**within * decays.across**group / (lengths * groups)
+    group, within = np.divmod(ages, decays.group_size)
+    return decays.within**within * decays.across**group / counts
 
 
 def sum_frequencies(events: Events, shape: tuple[int, int], decays: Decays) -> CodeMatrix:

@@ -122,3 +122,8 @@ def test_a_model_of_baskets_recommends_what_was_had(run, tmp_path):
     assert (code, len(out.splitlines())) == (0, 3), err
     assert "split (baskets): 4 for training, 2 for testing" in err
     assert ",1.0," in out
+    shared = ("compare", tmp_path / "bought.csv", "--model", "TIFUKNN:basket_gap=1", "--basket-gap", "1")
+    code, _, err = run(*shared, "--split", "baskets")
+    assert (code, "no user has more baskets than 1" in err) == (1, True), "a gap of 1 joins the two days"
+    code, _, err = run(*shared, "--split", "last")
+    assert (code, "add it, or leave this out" in err) == (2, True)

@@ -44,7 +44,7 @@ def plain_frequencies(log, model):
         for g, group in enumerate(groups):
             for b, basket in enumerate(reversed(group)):
                 for item in basket:
-                    weight = model.group_decay**g * model.within_decay**b / (len(groups) * len(group))
+                    weight = model.group_decay**g * model.within_decay**b / len(baskets)
                     found[user][item] += weight
     return found
 
@@ -68,6 +68,22 @@ def test_scores_are_those_of_the_equation(log, neighbors, alpha, size, gap):
     for user in {user for user, _, _ in log}:
         expected = plain_scores(log, model, user)
         np.testing.assert_allclose(model.predict_pairs(user, ITEMS), expected, rtol=1e-5, atol=1e-7)
+
+
+@given(st.lists(st.sets(st.integers(0, N_ITEMS - 1), min_size=1), min_size=1, max_size=9), st.integers(1, 10))
+def test_without_fading_and_neighbours_the_score_is_the_users_own_frequency(baskets, size):
+    log = [("a", item, time) for time, basket in enumerate(baskets) for item in basket]
+    model = fr.TIFUKNN(1, alpha=1.0, within_decay=1.0, group_decay=1.0, group_size=size).fit(interactions(log))
+    frequencies = [np.mean([item in basket for basket in baskets]) for item in range(N_ITEMS)]
+    np.testing.assert_allclose(model.predict_pairs("a", ITEMS), frequencies, rtol=1e-6, atol=1e-7)
+
+
+@given(st.integers(1, N_ITEMS), st.integers(1, 8), st.floats(0.1, 1), st.floats(0.1, 1))
+def test_no_basket_weighs_more_than_the_newest(n, size, within, across):
+    model = fr.TIFUKNN(1, alpha=1.0, within_decay=within, group_decay=across, group_size=size)
+    scores = model.fit(interactions([("a", basket, basket) for basket in range(n)])).predict_pairs("a", ITEMS[:n])
+    assert scores[-1] == pytest.approx(1 / n)
+    assert scores.max() == scores[-1]
 
 
 @settings(deadline=None)

@@ -68,3 +68,10 @@ def test_a_gap_is_a_span_in_the_unit_of_the_times():
         fr.split_last_baskets(data, basket_gap=0)
     with pytest.raises(ValueError, match="split_last_baskets needs times"):
         fr.split_last_baskets(fr.Interactions([0], [0]))
+
+
+def test_baskets_of_one_event_each_are_warned_of():
+    data = interactions([(user, item, 10 * user + item) for user in range(8) for item in range(4)])
+    with pytest.warns(UserWarning, match=r"32 baskets hold 32 events.*basket_gap"):
+        fr.split_last_baskets(data)
+    fr.split_last_baskets(interactions([(user, item, item // 2) for user in range(8) for item in range(8)]))
