@@ -15,6 +15,9 @@ from fastrec.data.recognition import Selector, recognise_item_columns
 from fastrec.data.tables import open_table
 from fastrec.data.text_columns import TextColumn
 from fastrec.data.vocabulary import Vocabulary
+from fastrec.notices import warn_caller
+
+FEW = 0.1  # the share of texts in a column that was meant to have numbers
 
 
 class ItemColumns(NamedTuple):
@@ -74,11 +77,7 @@ def read_item_info(info: Any, items: Vocabulary, columns: ItemColumns, *, encodi
             f"item_info has none of the items: its ids are such as {known.ids[:1].tolist()}, those of the "
             f"interactions such as {items.ids[:1].tolist()}"
         )
-    return {
-        names[other]: _align(read[other], rows, numbers=names[other] != "title")
-        for other in range(len(names))
-        if other != place
-    }
+    return {names[other]: _align(names[other], read[other], rows) for other in range(len(names)) if other != place}
 
 
 def _find(known: Vocabulary, items: Vocabulary) -> NDArray[np.int32]:
@@ -89,15 +88,38 @@ def _find(known: Vocabulary, items: Vocabulary) -> NDArray[np.int32]:
     return known.encode(items.ids, unknown="code")
 
 
-def _align(column: Any, rows: NDArray[np.int64], *, numbers: bool) -> NDArray[Any]:
-    """The column's entries at the given rows; -1 and missing ones become "" among strings and NaN among numbers."""
+def _align(name: str, column: Any, rows: NDArray[np.int64]) -> NDArray[Any]:
+    """The column's entries at the given rows; -1 and missing ones become "" among strings and NaN among numbers.
+
+    Titles are always strings.
+    """
     text = isinstance(column, TextColumn)
     values = _plain_values(column)
     chosen = [None if row < 0 or is_missing(values[row]) else values[row] for row in rows.tolist()]
-    parsed = _as_numbers(chosen, text=text) if numbers else None
+    parsed = None if name == "title" else _as_numbers(chosen, text=text)
     if parsed is not None:
         return parsed
-    return object_array([_as_text(value) for value in chosen])
+    texts = [_as_text(value) for value in chosen]
+    if name != "title":
+        _warn_of_few_texts(name, [value for value in texts if value])
+    return object_array(texts)
+
+
+def _warn_of_few_texts(name: str, values: list[str]) -> None:
+    """Warns of a column that has hardly anything but numbers, and is text for the sake of a few values."""
+    others = [value for value in values if _read_number(value) is None]
+    if 0 < len(others) < FEW * len(values):
+        warn_caller(
+            f"item_info column {name!r} is read as text, since {len(others):,} of its {len(values):,} values are no "
+            f"numbers, such as {others[0]!r}: leave these cells empty if it is a column of numbers"
+        )
+
+
+def _read_number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
 
 
 def _plain_values(column: Any) -> list[Any]:
@@ -142,4 +164,4 @@ def first_titles(column: Any, codes: NDArray[np.int32], n_items: int) -> NDArray
     _, rows = np.unique(codes, return_index=True)
     places = np.full(n_items, -1)
     places[codes[rows]] = rows
-    return _align(column, places, numbers=False)
+    return _align("title", column, places)

@@ -24,7 +24,7 @@ def test_options_are_called_as_the_commands_have_them(said, meant):
 
 
 def test_every_option_that_is_named_exists():
-    train = get_command(app).commands["train"]
-    known = {part for option in train.params for part in (*option.opts, *option.secondary_opts)}
+    options = [option for command in get_command(app).commands.values() for option in command.params]
+    known = {part for option in options for part in (*option.opts, *option.secondary_opts)}
     named = {word.split()[0] for word in (*_NAMES.values(), *_WHOLE.values()) if word.startswith("--")}
     assert named <= known

@@ -44,3 +44,14 @@ def test_missing_columns_are_named_in_the_tables_own_words():
         fr.read_interactions(DATA, item_info=info)
     with pytest.raises(ValueError, match="there is no column 'no' for items_id"):
         fr.read_interactions(DATA, item_info=info, items_id="no")
+
+
+def test_a_few_texts_in_a_column_of_numbers_are_warned_of(tmp_path):
+    bought = pd.DataFrame({"user": [0] * 30, "item": range(30)})
+    prices = [f"{price}.5" for price in range(29)]
+    pd.DataFrame({"item": range(30), "price": [*prices, "on request"]}).to_csv(tmp_path / "texts.csv", index=False)
+    with pytest.warns(UserWarning, match=r"'price' is read as text, since 1 of its 30 values .* 'on request'"):
+        data = fr.read_interactions(bought, item_info=tmp_path / "texts.csv")
+    assert data.item_info["price"][29] == "on request"
+    pd.DataFrame({"item": range(30), "price": [*prices, ""]}).to_csv(tmp_path / "gap.csv", index=False)
+    assert fr.read_interactions(bought, item_info=tmp_path / "gap.csv").item_info["price"][0] == 0.5
