@@ -227,6 +227,7 @@ _OTHER_NAMES: dict[str, tuple[str, ...]] = {
     "update_items": ("partial_fit_items", "recalculate_items", "recalculate_item"),
     "transform": ("recalculate_user",),
     "explain": ("explain_recommendation", "explanation"),
+    "explain_features": ("explain", "explain_recommendation", "explanation"),
     "loss_curve_": ("loss_history", "training_loss", "history", "losses"),
 }  # fmt: skip
 

@@ -151,7 +151,8 @@ def test_the_table_of_what_models_can_is_what_they_can():
     for name, (vectors, explains, _, negatives, updates) in found.items():
         kind = estimators()[name]
         said = {"transform": vectors, "similar_users": vectors, "explain": explains, "partial_fit": updates}
-        assert {word for word, cell in said.items() if cell} | (
+        assert (explains == "by features") == hasattr(kind, "explain_features"), name
+        assert {word for word, cell in said.items() if cell == "yes"} | (
             {"similar_users"} & kind.capabilities
         ) == kind.capabilities
         if isinstance(kind.takes_negatives, bool):

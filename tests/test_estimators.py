@@ -693,7 +693,11 @@ def test_nobody_asked_is_nobody_answered(kind, fitted):
     assert model.similar_items([], 3).codes.shape == (0, 3)
 
 
+FEW_LABELS = pytest.mark.filterwarnings("ignore:TwoStage found too few users with a label")
+
+
 @every
+@FEW_LABELS
 @pytest.mark.parametrize("shape", [(1, 1), (1, 5), (5, 1), (2, 3)])
 def test_smallest_data(kind, shape):
     model = fit(kind, np.ones(shape, np.float32))
@@ -703,6 +707,7 @@ def test_smallest_data(kind, shape):
 
 
 @every
+@FEW_LABELS
 def test_data_without_any_entry(kind):
     model = fit(kind, sp.csr_array((3, 4), dtype=np.float32))
     assert not model.recommend([0, 1, 2], 2).valid.any()

@@ -198,8 +198,8 @@ class Recommender(Answering):
         -------
         csr_array of shape (n, n_items)
             A matrix of ones; or of the places of items in their list, from 1 on, if the model needs an order. If the
-            model fades histories (its `recency` is below 1), or a mapping gives values, Interactions of that shape,
-            whose times are the order.
+            model fades histories (its `recency` is below 1, or a feature of `TwoStage` reads their order), or a
+            mapping gives values, Interactions of that shape, whose times are the order.
 
         Raises
         ------

@@ -1,7 +1,7 @@
 """The similarity of an item's categories to those of a user's items."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -22,7 +22,8 @@ class Affinity(Feature):
     Parameters
     ----------
     column : str
-        The name of a column of `item_info`: one category for each item, several joined by "|", or lists.
+        The name of a column of `item_info`: one category for each item, several joined by "|", or lists. Whole numbers
+        are codes of categories; dates and numbers with fractions are refused by `fit` with a ValueError.
     most : int
         The number of categories that count: those with the most items.
     """
@@ -38,7 +39,7 @@ class Affinity(Feature):
 
     def fit(self, known: Known) -> Self:
         """See `Feature.fit`."""
-        lists = read_categories(column_of(known.item_info, self.column, "Affinity"))
+        lists = categories_of(known.item_info, self.column, "Affinity")
         counts = Counter(category for categories in lists for category in categories)
         common = sorted(counts, key=lambda category: (-counts[category], category))[: self.most]
         places = {category: place for place, category in enumerate(common)}
@@ -68,6 +69,17 @@ def sum_rows(histories: CodeMatrix, values: NDArray[np.float32]) -> NDArray[np.f
         return one
     ones = np.ones(histories.nnz, np.float32)
     return np.asarray(csr_array((ones, histories.indices, histories.indptr), shape=histories.shape) @ values)
+
+
+def categories_of(item_info: Mapping[str, NDArray[Any]], column: str, feature: str) -> list[list[str]]:
+    """The categories of each item in a column of the facts; a ValueError if they are dates or have fractions."""
+    values = column_of(item_info, column, feature)
+    if values.dtype.kind in "mM" or (values.dtype.kind == "f" and (values[np.isfinite(values)] % 1).any()):
+        raise ValueError(
+            f"{feature} takes categories, but item_info[{column!r}] is {values.dtype}: take "
+            f"Facts({column!r}), or make them texts if they are categories"
+        )
+    return read_categories(values)
 
 
 def read_categories(values: NDArray[Any]) -> list[list[str]]:

@@ -11,7 +11,7 @@ from fastrec.models.ranking.activity import Activity
 from fastrec.models.ranking.affinity import Affinity, read_categories
 from fastrec.models.ranking.category_counts import CategoryCounts
 from fastrec.models.ranking.counts import Counts
-from fastrec.models.ranking.facts import Facts, read_numbers
+from fastrec.models.ranking.facts import Facts, count_known, read_numbers
 from fastrec.models.ranking.feature import Feature
 from fastrec.models.ranking.scores import RecentScores, Scores
 
@@ -42,12 +42,7 @@ def is_of_numbers(values: NDArray[Any]) -> bool:
     """Tells whether nearly all known values of a column are numbers, or texts of numbers, and not all equal."""
     numbers = read_numbers(values)
     there = numbers[~np.isnan(numbers)]
-    known = len(there) if values.dtype.kind in "biufmM" else sum(map(_is_known, values.tolist()))
-    return len(there) >= max(2, READ * known) and len(np.unique(there)) > 1
-
-
-def _is_known(value: Any) -> bool:
-    return value is not None and value == value and str(value).strip() != ""
+    return len(there) >= max(2, READ * count_known(values)) and len(np.unique(there)) > 1
 
 
 def count_categories(values: NDArray[Any]) -> int:

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from fastrec.matrix.cells import cell_keys, count_codes, repeat_by_row, row_numbers
 from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr
 from fastrec.matrix.rows import pick_rows, rows_of_lists
-from fastrec.models.ranking.affinity import read_categories
-from fastrec.models.ranking.facts import check_column, column_of
+from fastrec.models.ranking.affinity import categories_of
+from fastrec.models.ranking.facts import check_column
 from fastrec.models.ranking.feature import Feature
 from fastrec.models.ranking.pairs import Column, Known, Pairs
 from fastrec.options import Options, Other
@@ -31,7 +31,8 @@ class CategoryCounts(Feature):
     Parameters
     ----------
     column : str
-        The name of a column of `item_info`: one category for each item, several joined by "|", or lists.
+        The name of a column of `item_info`: one category for each item, several joined by "|", or lists. Whole numbers
+        are codes of categories; dates and numbers with fractions are refused by `fit` with a ValueError.
     """
 
     _options: ClassVar[Options] = {"column": Other("str", check_column)}
@@ -48,7 +49,7 @@ class CategoryCounts(Feature):
     def fit(self, known: Known) -> Self:
         """See `Feature.fit`."""
         self.names_ = [f"{self.column}: {what}" for what in ("user's items of it", "lift", "log count")]
-        lists = read_categories(column_of(known.item_info, self.column, "CategoryCounts"))
+        lists = categories_of(known.item_info, self.column, "CategoryCounts")
         codes: dict[str, int] = {}
         flat = np.array([codes.setdefault(category, len(codes)) for found in lists for category in found], np.int32)
         by_item = rows_of_lists(flat, list(map(len, lists)), len(codes))

@@ -23,7 +23,8 @@ class Facts(Feature):
     Parameters
     ----------
     column : str
-        The name of the column: numbers, dates, or texts of numbers. Values that cannot be read are missing.
+        The name of the column: numbers, dates, or texts of numbers. Other values are missing; if most are no numbers,
+        `fit` raises a ValueError.
     """
 
     _options: ClassVar[Options] = {"column": Other("str", check_column)}
@@ -36,7 +37,13 @@ class Facts(Feature):
 
     def fit(self, known: Known) -> Self:
         """See `Feature.fit`."""
-        self.numbers_ = read_numbers(column_of(known.item_info, self.column, "Facts"))
+        values = column_of(known.item_info, self.column, "Facts")
+        self.numbers_ = read_numbers(values)
+        if 2 * np.count_nonzero(~np.isnan(self.numbers_)) < count_known(values):
+            raise ValueError(
+                f"Facts takes numbers, but most of item_info[{self.column!r}] are none: take "
+                f"Affinity({self.column!r}) for few categories, CategoryCounts({self.column!r}) for many"
+            )
         self.names_ = [self.column, f"{self.column} less the user's mean"]
         return self
 
@@ -67,6 +74,19 @@ def read_numbers(values: NDArray[Any]) -> Numbers:
         found = values.astype(np.float64)
         return np.where(np.isfinite(found), found, np.nan)
     return np.array([_number(value) for value in values.tolist()], np.float64)
+
+
+def count_known(values: NDArray[Any]) -> int:
+    """Counts the values that are neither missing nor blank.
+
+    >>> count_known(np.array(["drama", " ", None, np.nan], object))
+    1
+    """
+    if values.dtype.kind in "biuf":
+        return int(np.count_nonzero(np.isfinite(values)))
+    if values.dtype.kind in "mM":
+        return int(np.count_nonzero(~np.isnat(values)))
+    return sum(value is not None and value == value and str(value).strip() != "" for value in values.tolist())
 
 
 def _number(value: Any) -> float:

@@ -45,6 +45,9 @@ class Feature(OptionsMixin, BaseEstimator, ABC):
     True
     """
 
+    reads_order: ClassVar[bool] = False
+    """Whether `transform` reads `Pairs.order`, the order of the histories."""
+
     _by_item: ClassVar[tuple[str, ...]] = ()
     """The arrays with a row for each item; a new one's is NaN until the next fit."""
 

@@ -47,6 +47,7 @@ class RecentScores(Feature):
         The number of latest items.
     """
 
+    reads_order: ClassVar[bool] = True
     _options: ClassVar[Options] = {"items": Integer(1)}
 
     def __init__(self, items: int = 10) -> None:

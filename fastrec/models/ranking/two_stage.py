@@ -35,6 +35,7 @@ from fastrec.models.implicit_als import ImplicitALS
 from fastrec.models.neighbors import ItemKNN
 from fastrec.models.ranking.automatic import choose_features
 from fastrec.models.ranking.candidates import Asking, ask_members, scatter
+from fastrec.models.ranking.facts import column_of
 from fastrec.models.ranking.feature import Feature, rebuild_feature
 from fastrec.models.ranking.forest import (
     Forest,
@@ -50,7 +51,7 @@ from fastrec.models.ranking.pairs import Column, Known, Pairs
 from fastrec.models.ranking.ranker import BOOSTING, ask_ranker, check_ranker, fit_ranker
 from fastrec.models.ranking.reasons import Reasons
 from fastrec.models.ranking.scores import name_members
-from fastrec.models.ranking.windows import Lists, apart, choose_validation, join_lists, make_lists
+from fastrec.models.ranking.windows import Lists, apart, choose_validation, join_lists, make_lists, warn_of_few_labels
 from fastrec.options import Integer, Jobs, Options, Other, Seed, check_options
 
 Numbers = NDArray[np.float64]
@@ -133,12 +134,15 @@ class TwoStage(Ensemble):
     Raises
     ------
     ValueError, TypeError
-        In `fit`, if an option or a value of X is invalid. In `save`, if the ranker has no trees that a file can hold.
+        In `fit`, if an option or a value of X is invalid, or a named column is missing. In `save`, if the ranker has no
+        trees that a file can hold.
 
     Warns
     -----
     LeakWarning
         If labels or facts leak the future.
+    UserWarning
+        If too few users have a label and a history before it, so that there is nothing to learn a ranker from.
 
     References
     ----------
@@ -232,6 +236,8 @@ class TwoStage(Ensemble):
                 "TwoStage was loaded from a file, which holds only the trees of its ranker: give ranker= to fit it"
             )
         X = self._data_of_members(matrix, data)
+        for column in self.aggregates:
+            column_of(self.item_info_ or {}, column, "TwoStage.aggregates")
         warn_of_split_last(self.validation)
         warn_of_totals(self._facts(), self.item_counts_)
         validation = choose_validation(data) if self.validation is None else self.validation
@@ -295,12 +301,12 @@ class TwoStage(Ensemble):
         self.ranker_scores_, self.weights_, self.uses_ranker_ = np.full(n + 2, np.nan), np.full(n, 1 / n), False
         self._adopt_forest(None)
         if not windows:
-            return
+            return warn_of_few_labels()
         whole = join_lists(windows)
         self.weights_, _ = find_weights(whole.pick(spread_evenly(np.arange(len(whole.there)), WEIGHED)).judged)
         taught, judged = apart(windows)
         if not len(judged.there):
-            return
+            return warn_of_few_labels()
         said = judged.judged.said[:, judged.there]
         alone = [judged.quality(weights @ said) for weights in np.eye(n)]
         self.ranker_scores_[:-1] = [*alone, judged.quality(self.weights_ @ said)]
@@ -343,6 +349,12 @@ class TwoStage(Ensemble):
         return None if parts[0] is None else Trees(*parts)
 
     # -- answers
+
+    @property
+    def fades(self) -> bool:
+        """See `Answering.fades`: true if a member fades, or a feature of the ranker reads the order of a history."""
+        reads_order = vars(self).get("uses_ranker_", False) and any(feature.reads_order for feature in self.features_)
+        return super().fades or reads_order
 
     def row_bytes(self) -> int:
         """See `Asked.row_bytes`: the members' bytes, and the features of all candidates."""

@@ -13,6 +13,7 @@ from fastrec.matrix.cells import cell_keys, cell_numbers
 from fastrec.matrix.code_matrix import CodeMatrix
 from fastrec.models.composed.weighing import CUT, NOTHING, Judgement, ndcg_of_scores
 from fastrec.models.ranking.pairs import Pairs
+from fastrec.notices import warn_caller
 
 WINDOWS, SHARE = 3, 0.1  # the default number of windows, and the share of all events in each
 HIDDEN = 0.2  # the hidden share of each user's items without times
@@ -115,3 +116,11 @@ def choose_validation(data: Any) -> Any:
             return HIDDEN
         return windows
     return HIDDEN
+
+
+def warn_of_few_labels() -> None:
+    """Warns that no ranker can be learned and judged."""
+    warn_caller(
+        "TwoStage found too few users with a label and a history before it to learn a ranker and to judge it: "
+        "ranker_scores_ are NaN, and the members answer together, as a Blend with weights_"
+    )

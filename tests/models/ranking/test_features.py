@@ -74,6 +74,10 @@ def test_facts_and_their_distance_to_the_users_mean():
     np.testing.assert_array_equal(less, [15, np.nan])
     with pytest.raises(ValueError, match="needs the column 'price' of item_info; there is 'genres', 'year'"):
         Facts("price").fit(known)
+    with pytest.raises(ValueError, match=r"most of item_info\['genres'\] are none: take Affinity\('genres'\)"):
+        Facts("genres").fit(known)
+    unknown = Facts("year").fit(known._replace(item_info={"year": np.full(4, np.nan)}))
+    assert np.isnan(unknown.numbers_).all()
     with pytest.raises(TypeError, match="must be the name of a column"):
         Facts(3)._check_options()
 
@@ -85,6 +89,22 @@ def test_affinity_is_a_cosine():
     np.testing.assert_allclose(cosine, [war / np.hypot(war, 1 / np.sqrt(2)), 0, 0], rtol=1e-6)
     (most,) = Affinity("genres", most=1).fit(known).transform(pairs)
     np.testing.assert_allclose(most, [1, 0, 0])
+
+
+@pytest.mark.parametrize("kind", [Affinity, CategoryCounts])
+def test_numbers_with_fractions_and_dates_are_no_categories(kind):
+    known, _ = world([Popularity()], [[0]], [0])
+    info = {
+        "price": np.array([1.5, 2, np.nan, 2]),
+        "day": np.arange(4).astype("M8[D]"),
+        "kind": np.array([1, 2, 1, 2.0]),
+    }
+    known = known._replace(item_info=info | {"size": np.array(["1.5", "2", "2", None], object)})
+    for column in ("price", "day"):
+        with pytest.raises(ValueError, match=rf"{kind.__name__} takes categories, but .* take Facts\('{column}'\)"):
+            kind(column).fit(known)
+    for column in ("kind", "size"):
+        assert kind(column).fit(known).names_[0].startswith(column)
 
 
 def test_items_of_a_category_are_counted_and_compared_with_everybodys():

@@ -30,3 +30,7 @@ def test_totals_of_today_are_warned_of_and_left_out_where_they_are_named():
     assert "ratings" not in model.feature_names_
     with pytest.raises(TypeError, match="aggregates must be a sequence of names"):
         TwoStage(aggregates="ratings").fit(data)
+    with pytest.raises(
+        ValueError, match=r"aggregates needs the column 'sales' of item_info; there is 'title', 'genres'"
+    ):
+        TwoStage(aggregates=["ratings", "sales"]).fit(data)

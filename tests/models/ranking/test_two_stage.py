@@ -8,7 +8,7 @@ from sklearn.linear_model import LinearRegression
 
 from fastrec import Interactions, RollingTime, UserKFold, evaluate, split_time
 from fastrec.models import EASE, Blend, ImplicitALS, ItemKNN, Popularity, PureSVD, load
-from fastrec.models.ranking import CategoryCounts, Feature, Scores, TwoStage, two_stage
+from fastrec.models.ranking import CategoryCounts, Facts, Feature, Scores, TwoStage, two_stage
 from fastrec.models.ranking.windows import Lists
 from tests.models.ranking.data import movies
 
@@ -137,6 +137,20 @@ def test_histories_are_folded_in_without_what_is_known_of_a_user_alone(model, pa
     assert model.recommend([[0] * 90], k=3).fallback.all()
 
 
+def test_the_order_of_a_history_counts_if_a_feature_reads_it(model, parts, tmp_path):
+    matrix = parts[0].matrix
+    items = matrix[[np.diff(matrix.indptr).argmax()]].indices.tolist()  # more than the latest ten
+    model.save(tmp_path / "two.fastrec")
+    for one in (model, load(tmp_path / "two.fastrec")):
+        forwards, backwards = (one.recommend(one.histories([row])) for row in (items, items[::-1]))
+        assert one.fades
+        assert (forwards.scores != backwards.scores).any()
+    sets = TwoStage(members(), candidates=20, features=[Scores(), Facts("year")], random_state=0).fit(parts[0])
+    assert not sets.fades
+    assert not TwoStage([Popularity()]).fades
+    assert TwoStage([EASE(recency=0.5)]).fades
+
+
 def test_reasons_add_up_to_the_score(model):
     reasons = model.explain_features(3, 7)
     assert reasons.score == pytest.approx(float(model.predict_pairs(3, 7)[0]), rel=1e-5)
@@ -146,6 +160,8 @@ def test_reasons_add_up_to_the_score(model):
     assert model.explain_features(3, 7, k=2).features.tolist() == reasons.features[:2].tolist()
     with pytest.raises(ValueError, match="takes one user and one item"):
         model.explain_features([1, 2], 7)
+    with pytest.raises(AttributeError, match="here it is called 'explain_features'"):
+        model.explain(3, 7)
 
 
 # -- which of them answers
@@ -166,7 +182,8 @@ def test_if_the_ranker_is_not_better_the_best_member_answers(monkeypatch):
 
 
 def test_if_nothing_can_be_hidden_the_members_answer_alike():
-    model = TwoStage([EASE(), Popularity()]).fit(np.eye(3))
+    with pytest.warns(UserWarning, match="too few users with a label .* ranker_scores_ are NaN"):
+        model = TwoStage([EASE(), Popularity()]).fit(np.eye(3))
     assert not model.uses_ranker_
     assert model.weights_.tolist() == [0.5, 0.5]
     assert np.isnan(model.ranker_scores_).all()
