@@ -74,7 +74,7 @@ def sum_rows(histories: CodeMatrix, values: NDArray[np.float32]) -> NDArray[np.f
 def categories_of(item_info: Mapping[str, NDArray[Any]], column: str, feature: str) -> list[list[str]]:
     """The categories of each item in a column of the facts; a ValueError if they are dates or have fractions."""
     values = column_of(item_info, column, feature)
-    if values.dtype.kind in "mM" or (values.dtype.kind == "f" and (values[np.isfinite(values)] % 1).any()):
+    if values.dtype.kind == "M" or (values.dtype.kind == "f" and (values[np.isfinite(values)] % 1).any()):
         raise ValueError(
             f"{feature} takes categories, but item_info[{column!r}] is {values.dtype}: take "
             f"Facts({column!r}), or make them texts if they are categories"

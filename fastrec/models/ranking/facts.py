@@ -84,7 +84,7 @@ def count_known(values: NDArray[Any]) -> int:
     """
     if values.dtype.kind in "biuf":
         return int(np.count_nonzero(np.isfinite(values)))
-    if values.dtype.kind in "mM":
+    if values.dtype.kind == "M":
         return int(np.count_nonzero(~np.isnat(values)))
     return sum(value is not None and value == value and str(value).strip() != "" for value in values.tolist())
 

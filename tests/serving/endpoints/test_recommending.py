@@ -20,6 +20,7 @@ from fastrec.models import (
     TwoStage,
 )
 from fastrec.online import Event, Snapshot
+from tests.models.ranking.data import movies
 from tests.serving.asking import items_of
 from tests.serving.running import InThread, some_data
 
@@ -84,6 +85,18 @@ def test_of_two_stages_the_features_are_the_reasons_with_the_newest_events_too(t
         assert set(items_of(answer)) <= {"1003", "1011"}
         assert server.post("/recommend", {"history": ["1000"], "k": 1, "explain": True})[1]["items"][0]["why"]
         assert server.get("/model")[1]["explains"] is True
+
+
+def test_of_two_stages_the_order_of_a_history_counts_if_the_ranker_reads_it(tmp_path):
+    model = TwoStage([EASE(), ItemKNN()], candidates=20, random_state=0).fit(movies())
+    model.save(tmp_path / "two.fastrec")
+    with InThread(tmp_path / "two.fastrec") as server:
+        assert model.uses_ranker_
+        assert server.get("/model")[1]["reads_order"] is True
+        history = list(range(0, 80, 5))
+        for given in (history, history[::-1]):
+            _, answer, _ = server.post("/recommend", {"history": given, "k": 5})
+            assert items_of(answer) == model.recommend(model.histories([given]), 5).items[0].tolist()
 
 
 def test_switches_and_slots_are_served(tmp_path):
