@@ -242,7 +242,7 @@ def read_values(column: Column, name: str) -> NDArray[np.float32]:
 
 def _filler_of(column: Column) -> str:
     """Returns a one as code, in the type of a column of a frame."""
-    return '"1"' if isinstance(column, nw.Series) and column.dtype == nw.String else "1"
+    return '"1"' if isinstance(column, nw.Series) and with_known_scale(column).dtype == nw.String else "1"
 
 
 def _read_numbers(column: Column, name: str, advice: str) -> NDArray[Any]:

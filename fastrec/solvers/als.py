@@ -23,6 +23,7 @@ from fastrec.parallel import balanced_cuts, run_pieces
 
 BLOCK = 1024  # rows multiplied at a time, so that a block and its product stay in the cache
 PIECES = 64  # the maximum number of pieces of a half epoch: enough for any balance, few enough to cost nothing
+LARGEST = float(np.finfo(np.float32).max)  # the largest weight of a row
 PIECE_COST = 10_000  # the minimum number of entries in a piece
 ROW_COST = 16  # the cost of a row besides its entries, in entries
 
@@ -98,8 +99,9 @@ class Side:
         sums = np.empty(matrix.shape[0])
         sum_rows(self.entries.indptr, self.entries.values, sums)
         confidence = matrix.shape[1] + alpha * sums
-        self.penalties = (regularization * confidence**exponent).astype(np.float32)
-        self.weights = None if exponent == 0 else (confidence**exponent).astype(np.float32)
+        weights = np.minimum(confidence**exponent, LARGEST)
+        self.penalties = (regularization * weights).astype(np.float32)
+        self.weights = None if exponent == 0 else weights.astype(np.float32)
         cost = matrix.nnz + ROW_COST * len(lengths)
         pieces = min(PIECES, 1 + cost // PIECE_COST)
         self.cuts = np.unique(balanced_cuts(lengths + ROW_COST, pieces)) if pieces > 1 else np.array([0, len(lengths)])

@@ -18,12 +18,18 @@ from fastrec.solvers.personal_frequencies import (
 
 @settings(deadline=None)
 @given(st.integers(1, 20), st.integers(1, 8))
-def test_without_fading_groups_weigh_alike_and_baskets_of_a_group_too(n, size):
+def test_without_fading_baskets_weigh_alike_whatever_the_groups(n, size):
     weights = weigh_baskets(np.arange(n), np.full(n, n), Decays(0, size, 1.0, 1.0))
-    np.testing.assert_allclose(weights.sum(), 1)
-    by_group = [weights[start : start + size] for start in range(0, n, size)]
-    for group in by_group:
-        np.testing.assert_allclose(group, 1 / (len(by_group) * len(group)))
+    np.testing.assert_allclose(weights, 1 / n)
+
+
+@settings(deadline=None)
+@given(st.integers(1, 4), st.integers(1, 8), st.sampled_from([0.5, 1.0]), st.sampled_from([0.25, 1.0]))
+def test_full_groups_weigh_as_in_the_paper(n_groups, size, within, across):
+    n = n_groups * size
+    weights = weigh_baskets(np.arange(n), np.full(n, n), Decays(0, size, within, across))
+    groups = across ** np.arange(n_groups)[:, None] / n_groups
+    np.testing.assert_allclose(weights.reshape(n_groups, size), groups * within ** np.arange(size) / size)
 
 
 def test_an_item_bought_long_ago_stays_an_entry():
