@@ -44,8 +44,9 @@ to the same loss. skrecsys takes two columns of ids and codes them, so one of fa
 no lists for all users outside its evaluator, so only its fits are timed. The lists of irspack's cosine neighbours
 differ from those of the others. rusket's `BPR` draws negatives uniformly, and fastrec's row draws them adaptively, with
 the options that the row names. So both run to an NDCG, and not for a number of steps. "peak MiB" is the memory of the
-process above its memory at the start of a run. Two benchmarks are written but were not run yet: iALS to one loss beside
-rusket and implicit (`als_loss`, `als_light`), and RP3beta (`walks`).
+process above its memory at the start of a run. One benchmark is written but was not run yet: RP3beta (`walks`). The
+table of `als_loss` is of a version whose iALS balances its factors. The race to implicit's loss alone (`als race`) was
+run before that.
 
 Another page compares the accuracy of the models with other libraries and published figures: [accuracy](accuracy.md).
 """

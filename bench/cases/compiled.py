@@ -133,7 +133,7 @@ def als_loss(folder: Folder, repeats: int) -> Iterator[Record]:
 
 
 def als_light(folder: Folder, repeats: int) -> Iterator[Record]:
-    """`als_loss` with so little regularization, λ 5 at α 50, that over-relaxation gains nothing."""
+    """`als_loss` with little regularization: λ 5 at α 50."""
     yield from _race_to_loss(folder.matrix("gowalla"), "gowalla", LIGHT, (64, 128, 256), repeats)
 
 
