@@ -175,6 +175,7 @@ def split_table(
 ) -> tuple["Interactions", "Interactions"]:
     """Splits a table into a training part and a test part."""
     from fastrec import split_last, split_last_baskets, split_random, split_time
+    from fastrec.options import parse_literal
 
     if basket_gap is not None and split is not Split.baskets:
         raise typer.BadParameter(
@@ -186,26 +187,13 @@ def split_table(
     elif split is Split.last:
         train_part, test_part = split_last(data, 1)
     elif split is Split.baskets:
-        train_part, test_part = split_last_baskets(
-            data, basket_gap=None if basket_gap is None else read_gap(basket_gap)
-        )
+        gap = None if basket_gap is None else parse_literal(basket_gap)
+        train_part, test_part = split_last_baskets(data, basket_gap=gap)
     else:
         train_part, test_part = split_random(data, fraction, random_state=seed)
     counts = f"{train_part.n_interactions:,} for training, {test_part.n_interactions:,} for testing"
     note(f"split ({split.value}): {counts}")
     return train_part, test_part
-
-
-def read_gap(text: str) -> float | str:
-    """Reads a pause: a number in the unit of the times, or a span such as "2h".
-
-    >>> read_gap("90"), read_gap("2h")
-    (90.0, '2h')
-    """
-    try:
-        return float(text)
-    except ValueError:
-        return text
 
 
 def choose_split(data: "Interactions", split: Split) -> Split:
