@@ -32,6 +32,12 @@ _WHOLE = {
     "give their histories, as model.recommend(model.histories([[item, …], …]))": "give a history with --history ITEM,…",
     "to choose a model by: name one instead": "to choose a model by: name one with --model",
     "exclude_seen=False": "--include-seen",
+    "X has no times: make it with Interactions(..., times=...), or name its column when you read the table": (
+        "the data have no times: name their column with --time-column"
+    ),
+    "X has no times, so no event fades: give Interactions with times, or set recency=1": (
+        "the data have no times, so no event fades: name their column with --time-column, or say --option recency=1"
+    ),
     **{f"{name}=False": f"--{name}-column none" for name in _COLUMNS},
 }
 _OPTION = re.compile(rf"(?<![\w.])({'|'.join(_NAMES)})=(\{{.*?\}}|\"[^\"]*\"|'[^']*'|[^\s,;:)]+)")

@@ -49,7 +49,7 @@ class BodyReader:
             decode: Callable[[bytes], Body] = self._decoder(kind).decode
             body = await self._line.run(decode, raw) if len(raw) > LARGE_BODY else decode(raw)
         except msgspec.ValidationError as error:
-            raise refuse_field(str(error)) from None
+            raise refuse_field(str(error), kind) from None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise Refusal(422, f"the body is no JSON: {error}", "body") from None
         scenario = getattr(body, "scenario", None)

@@ -73,4 +73,4 @@ def complete(scenarios: Scenarios, name: str, raw: bytes, kind: type[Body]) -> B
     try:
         return msgspec.convert({**said, **msgspec.json.decode(raw)}, kind)
     except msgspec.ValidationError as error:
-        raise refuse_field(str(error)) from None
+        raise refuse_field(str(error), kind) from None

@@ -3,6 +3,7 @@
 import pytest
 from typer.main import get_command
 
+import fastrec as fr
 from fastrec.cli import app
 from fastrec.cli.wording import _NAMES, _WHOLE, in_options
 
@@ -28,3 +29,13 @@ def test_every_option_that_is_named_exists():
     known = {part for option in options for part in (*option.opts, *option.secondary_opts)}
     named = {word.split()[0] for word in (*_NAMES.values(), *_WHOLE.values()) if word.startswith("--")}
     assert named <= known
+
+
+def test_missing_times_are_told_in_options():
+    data = fr.Interactions([0, 0, 1], [0, 1, 1])
+    with pytest.raises(ValueError, match="no times") as caught:
+        fr.SequenceRules().fit(data)
+    assert "name their column with --time-column" in in_options(str(caught.value))
+    with pytest.warns(UserWarning, match="no event fades") as warned:
+        fr.ItemKNN(recency=0.5).fit(data)
+    assert "name their column with --time-column, or say --option recency=1" in in_options(str(warned[0].message))
