@@ -20,18 +20,23 @@ from fastrec.preprocessing.splitting import order_by_user_and_time, pairs_of, pa
 # The kinds of hidden events: each user's last ones, or random ones.
 Part = Literal["last", "random"]
 
-# The number of users whose hidden events decide, and the share of their events that is hidden.
-JUDGES, HIDDEN = 4000, 0.2
+# The share of a user's events that is hidden. The users whose hidden events decide: as many as have so many hidden
+# events, between the least and the greatest number of users.
+HIDDEN, HIDDEN_EVENTS = 0.2, 40_000
+FEWEST_JUDGES, MOST_JUDGES = 1000, 4000
 
-# The largest number of trials of a family in a round, for each of its options.
-PER_OPTION = 6
+# The largest number of trials of a family in a later round, for each of its options.
+PER_OPTION = 3
 
 # Of so many best families, the best trial is repeated on all users after rounds on a part of them.
 BEST_FAMILIES = 3
 
-# With at most this many events, this many trials of each of the best families are repeated on this many other hidden
-# parts.
-FEW_EVENTS, FINALISTS, OTHER_PARTS = 300_000, 2, 2
+# The rounds on a part of the users learn of the most popular items that have this share of the events.
+COVERED = 0.95
+
+# If the rounds learn from all users, this many trials of each of the best families are repeated on this many other
+# hidden parts.
+FINALISTS, OTHER_PARTS = 2, 2
 
 
 class Entry(NamedTuple):
@@ -69,9 +74,11 @@ def hide_events(data: Interactions, seed: int, part: Part) -> Hidden:
     """
     rng = np.random.default_rng(seed)
     counts = np.bincount(data.user_codes, minlength=len(data))
-    able = np.flatnonzero(counts >= 3)
-    judges = np.isin(np.arange(len(data)), rng.permutation(able)[:JUDGES])
-    wanted = np.where(judges, np.maximum(1, (HIDDEN * counts).astype(np.int64)), 0)
+    able = rng.permutation(np.flatnonzero(counts >= 3))
+    wanted = np.zeros(len(data), np.int64)
+    wanted[able] = np.maximum(1, (HIDDEN * counts[able]).astype(np.int64))
+    judges = int(np.clip(np.searchsorted(np.cumsum(wanted[able]), HIDDEN_EVENTS) + 1, FEWEST_JUDGES, MOST_JUDGES))
+    wanted[able[judges:]] = 0
     if part == "last":
         keys = times_of(data, "to hide the last events")
     else:
@@ -87,6 +94,19 @@ def hide_events(data: Interactions, seed: int, part: Part) -> Hidden:
             "no user has three interactions, so none can be hidden to choose a model by: name a model instead"
         )
     return Hidden(*parted(data, hidden))
+
+
+def _sample(data: Interactions, share: float, rng: np.random.Generator) -> Interactions:
+    """Returns the events of a share of the users, without the rarest items: few users leave more items rare, and the
+    time of a fit can grow with the third power of the items.
+    """
+    kept = rng.permutation(len(data))[: max(1, round(share * len(data)))]
+    part = data[np.sort(kept)]
+    counts = np.bincount(part.item_codes, minlength=part.shape[1])
+    order = np.argsort(-counts, kind="stable")
+    n = int(np.searchsorted(np.cumsum(counts[order]), COVERED * part.n_interactions)) + 1
+    popular = np.isin(np.arange(part.shape[1]), order[:n])
+    return part.select(popular[part.item_codes]).compact()
 
 
 def _as_found(hidden: Hidden) -> Hidden:
@@ -136,13 +156,17 @@ class Contest:
         self._rng = np.random.default_rng(seed)
         self._hidden = {1.0: _as_found(hide_events(data, seed, part))}
         if plan.share < 1:
-            kept = self._rng.permutation(len(data))[: max(1, round(plan.share * len(data)))]
-            self._hidden[plan.share] = _as_found(hide_events(data[np.sort(kept)], seed, part))
+            self._hidden[plan.share] = _as_found(hide_events(_sample(data, plan.share, self._rng), seed, part))
 
     @property
     def whole(self) -> Hidden:
         """The whole data with a part hidden."""
         return self._hidden[1.0]
+
+    @property
+    def sample(self) -> Hidden:
+        """The users and items that the rounds learn from, with a part hidden; the whole data if these are all users."""
+        return self._hidden[self.plan.share]
 
     def run(self) -> list[Entry]:
         """Runs the rounds; returns the entries in the order in which they were tried.
@@ -179,7 +203,7 @@ class Contest:
 
         There is only one part of last events.
         """
-        if self.plan.share < 1 or self.part == "last" or self._data.n_interactions > FEW_EVENTS:
+        if self.plan.share < 1 or self.part == "last":
             return
         seeds = range(self.seed + 1, self.seed + 1 + OTHER_PARTS)
         self._others = [_as_found(hide_events(self._data, seed, self.part)) for seed in seeds]
@@ -201,12 +225,14 @@ class Contest:
             yield from [({}, self.forms[-1])] * (round_ == 1)
             return
         forms = self.forms if family.reads_values else self.forms[-1:]
+        tried = [entry.form for entry in self.entries if self._place_of(entry) == place and not entry.options]
+        defaults = [form for form in forms if form not in tried][:trials]
+        yield from (({}, form) for form in defaults)
         if round_ == 1:
-            yield from (({}, form) for form in forms)
-            for number in range(max(0, trials - len(forms))):
+            for number in range(trials - len(defaults)):
                 yield family.draw(self._rng), forms[number % len(forms)]
             return
-        for number in range(min(trials, PER_OPTION * len(family.space))):
+        for number in range(min(trials, PER_OPTION * len(family.space)) - len(defaults)):
             best = max(self._of(place), key=lambda entry: entry.score, default=None)
             if best is None:  # the whole family failed
                 return
@@ -243,8 +269,8 @@ class Contest:
         self.tell(self.entries[-1])
 
     def score(self, fitted: Any) -> float:
-        """Returns the score of a model that was fitted on the training part of `whole`."""
-        return self._score(fitted, self.whole)
+        """Returns the score of a model that was fitted on the training part of `sample`."""
+        return self._score(fitted, self.sample)
 
     def _score(self, model: Any, hidden: Hidden) -> float:
         report = evaluate(model, hidden.test, [self.metric], n_jobs=self.n_jobs)

@@ -51,6 +51,9 @@ class Range:
     whole: bool = False
     linear: bool = False
 
+    def __contains__(self, value: Any) -> bool:
+        return isinstance(value, int | float) and self.low <= value <= self.high
+
     def draw(self, rng: np.random.Generator) -> float | int:
         """Draws a value anywhere in the range."""
         return self._rounded(self._value(float(rng.random())))
@@ -79,6 +82,9 @@ class OneOf:
     """The listed values of an option."""
 
     values: tuple[Any, ...]
+
+    def __contains__(self, value: Any) -> bool:
+        return value in self.values
 
     def draw(self, rng: np.random.Generator) -> Any:
         """Draws any of the values."""
@@ -142,11 +148,17 @@ class Family:
         return {name: values.draw(rng) for name, values in self.space.items()}
 
     def near(self, options: Mapping[str, Any], rng: np.random.Generator) -> dict[str, Any]:
-        """Draws options near others; options that the others leave to the class are drawn anew."""
+        """Draws options near others, or near the defaults; what the class chooses by the data is drawn anew."""
+        from_ = self._defaults() | dict(options)
         return {
-            name: values.near(options[name], rng) if name in options else values.draw(rng)
+            name: values.near(from_[name], rng) if name in from_ else values.draw(rng)
             for name, values in self.space.items()
         }
+
+    def _defaults(self) -> dict[str, Any]:
+        """Returns the defaults of the searched options that have one in their range."""
+        given = inspect.signature(self.kind).parameters
+        return {name: given[name].default for name, values in self.space.items() if given[name].default in values}
 
     def make(self, options: Mapping[str, Any], form: Form, seed: int, n_jobs: int | None) -> Any:
         """Makes a new estimator; the form of values, the seed and the threads go to classes that take them."""
@@ -154,10 +166,16 @@ class Family:
         return make_estimator(self.kind, {**(self.fixed or {}), **options}, **common)
 
 
+# All seconds below are CPU seconds of a slow core (two of them, AVX2, shared with other work), so that a budget is kept
+# there, too.
+
 # The seconds of a fit and its evaluation that do not depend on the size.
 OVERHEAD = 0.15
+# Events up to which BPR is tried: its passes over the events cost most of all, and no larger data are known on which it
+# wins.
+BPR_EVENTS = 500_000
 # The seconds for each event up to which singular vectors are found; many users and items with few events need more.
-SPECTRUM = 1.5e-5
+SPECTRUM = 3e-5
 
 
 def _per_event(factor: float) -> Callable[[Shape], float]:
@@ -168,14 +186,14 @@ def _answers(shape: Shape) -> float:
     """Estimates the seconds of ranking all items for the hidden part's users, from the neighbours of each history
     item.
     """
-    return OVERHEAD + min(shape.users, 4000) * shape.items * (4e-10 + 8e-11 * shape.events / shape.users)
+    return OVERHEAD + min(shape.users, 4000) * shape.items * (8e-10 + 1.6e-10 * shape.events / shape.users)
 
 
 def _spectrum(shape: Shape) -> float:
     """Estimates the seconds of finding as many singular vectors as GraphFilter takes by default: 2.5 √items, at
     most 512.
     """
-    return 5e-10 * (shape.users + shape.items) * min(6.25 * shape.items, 512**2)
+    return 1e-9 * (shape.users + shape.items) * min(6.25 * shape.items, 512**2)
 
 
 def _penalty(shape: Shape) -> float:
@@ -196,20 +214,20 @@ FAMILIES = (
     Family(
         EASE,
         {"regularization": Range(3, 3000)},
-        lambda shape: 0.9 * (shape.items / 3700) ** 3 + 2e-7 * shape.events + _answers(shape),
+        lambda shape: 1.8 * (shape.items / 3700) ** 3 + 4e-7 * shape.events + _answers(shape),
         lambda shape: shape.items <= DENSE_ITEMS,
     ),
     Family(
         EASE,
         {"regularization": Range(3, 3000)},
-        lambda shape: 6e-6 * shape.events + _answers(shape),
+        lambda shape: 1.2e-5 * shape.events + _answers(shape),
         lambda shape: shape.items > DENSE_ITEMS,
         {"method": "sparse", "neighbors": 128},
     ),
     Family(
         ImplicitALS,
         {"factors": Range(16, 192, whole=True)},
-        lambda shape: 6e-7 * shape.events + 2.5e-5 * (shape.users + shape.items) + _answers(shape),
+        lambda shape: 5e-6 * shape.events + 5e-5 * (shape.users + shape.items) + _answers(shape),
         scaled=lambda shape: {"regularization": Range(_penalty(shape) / 3, 3 * _penalty(shape))},
     ),
     Family(
@@ -219,12 +237,12 @@ FAMILIES = (
             "similarity": OneOf(("cosine", "jaccard", "tfidf", "bm25", "sppmi", "rp3beta")),
             "shrinkage": Range(0.1, 300),
         },
-        lambda shape: 2e-7 * shape.events + _answers(shape),
+        lambda shape: 4e-7 * shape.events + _answers(shape),
     ),
     Family(
         UserKNN,
         {"neighbors": Range(20, 800, whole=True), "similarity": OneOf(("cosine", "jaccard", "tfidf", "bm25"))},
-        lambda shape: 1e-7 * shape.events + 1.5 * _answers(shape),
+        lambda shape: 2e-7 * shape.events + 1.5 * _answers(shape),
         lambda shape: shape.users <= 100_000,
     ),
     Family(
@@ -234,14 +252,15 @@ FAMILIES = (
             "user_exponent": Range(0, 0.8, linear=True),
             "degree_exponent": Range(0, 0.6, linear=True),
         },
-        lambda shape: 3e-7 * shape.events + _spectrum(shape) + _answers(shape),
+        lambda shape: 6e-7 * shape.events + _spectrum(shape) + 2.5 * _answers(shape),
         lambda shape: shape.items <= 50_000 and _spectrum(shape) <= SPECTRUM * shape.events + OVERHEAD,
     ),
     Family(
         SGDFactorization,
         {"factors": Range(8, 128, whole=True), "regularization": Range(1e-5, 1e-1), "learning_rate": Range(0.01, 0.3)},
-        lambda shape: 5e-6 * shape.events + _answers(shape),
-        fixed={"loss": "bpr"},
+        lambda shape: 1.2e-5 * shape.events + _answers(shape),
+        lambda shape: shape.events <= BPR_EVENTS,
+        {"loss": "bpr"},
     ),
     Family(
         SequenceRules,
@@ -253,7 +272,7 @@ FAMILIES = (
             "source_exponent": Range(0, 1, linear=True),
             "target_exponent": Range(0, 0.8, linear=True),
         },
-        lambda shape: 2e-7 * shape.events + _answers(shape),
+        lambda shape: 4e-7 * shape.events + _answers(shape),
         lambda shape: shape.has_times,
     ),
     Family(
@@ -263,19 +282,19 @@ FAMILIES = (
             "decay": Range(0.4, 0.98, linear=True),
             "before": Range(0, 1, linear=True),
         },
-        lambda shape: 1e-7 * shape.events + 4 * _answers(shape),
+        lambda shape: 2e-7 * shape.events + 2 * _answers(shape),
         lambda shape: shape.has_times,
     ),
     Family(
         LinearSequence,
         FADING_PREFIXES,
-        lambda shape: 1.3 * (shape.items / 3700) ** 3 + 5e-7 * shape.events + _answers(shape),
+        lambda shape: 2.8 * (shape.items / 3700) ** 3 + 1.2e-6 * shape.events + _answers(shape),
         lambda shape: shape.has_times and shape.items <= DENSE_ITEMS,
     ),
     Family(
         LinearSequence,
         FADING_PREFIXES,
-        lambda shape: 6e-6 * shape.events + _answers(shape),
+        lambda shape: 1.2e-5 * shape.events + _answers(shape),
         lambda shape: shape.has_times and shape.items > DENSE_ITEMS,
         {"method": "sparse", "neighbors": 128},
     ),

@@ -8,7 +8,7 @@ from fastrec.data.durations import parse_duration
 from fastrec.evaluation.automatic.families import Family, Shape
 
 # Events of the users that the first rounds learn from.
-EVENTS = 400_000
+EVENTS = 250_000
 # The least and the most trials of the first round, for each family.
 FEWEST, MOST = 1, 8
 # Each round keeps half of the families of the one before, with twice the trials of each.

@@ -168,8 +168,9 @@ class AutoRecommender(OptionsMixin, BaseEstimator):  # type: ignore[misc]
             self.trials_, self.n_trials_ = [], contests[0].plan.trials
             for contest in contests:
                 self.trials_ += contest.run()
-            winners = [find_winner(contest, self.blend) for contest in contests]
-            winner = winners[0] if len(winners) == 1 else find_compromise(contests, winners)
+            winner = (
+                find_winner(contests[0], self.blend) if len(contests) == 1 else find_compromise(contests, self.blend)
+            )
         self.form_ = winner.entry.form
         self.model_ = winner.model.fit(X)
         self.report_ = self._report(contests, winner)

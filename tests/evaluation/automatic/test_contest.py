@@ -46,11 +46,14 @@ def test_events_of_one_pair_stay_together():
 
 
 def test_only_some_users_are_asked_of_many(monkeypatch):
-    monkeypatch.setattr(contest_module, "JUDGES", 7)
+    monkeypatch.setattr(contest_module, "MOST_JUDGES", 7)
+    monkeypatch.setattr(contest_module, "FEWEST_JUDGES", 3)
     data = made_up()
     train, test = hide_events(data, 0, "random")
     assert len(np.unique(test.user_codes)) == 7
     assert train.n_interactions + test.n_interactions == data.n_interactions
+    monkeypatch.setattr(contest_module, "HIDDEN_EVENTS", 1)
+    assert len(np.unique(hide_events(data, 0, "random").test.user_codes)) == 3
 
 
 def test_last_events_need_times():
@@ -110,6 +113,21 @@ def test_rounds_on_some_users_end_with_all():
     assert contest.ranked()[0].share == 1.0
     repeated = [entry.family for entry in entries if entry.share == 1.0]
     assert len(repeated) == len(set(repeated)) == BEST_FAMILIES
+
+
+def test_a_part_of_the_users_is_learned_from_without_the_rarest_items():
+    rng = np.random.default_rng(0)
+    items = np.minimum(rng.geometric(0.02, 8000) - 1, 299)
+    users, when = rng.integers(0, 400, 8000), np.arange(8000)
+    data = fr.Interactions(users, items, times=when, items=np.arange(300) * 7, duplicates="last")
+    train, test = hold(data, Plan(1, 0.5))[0].sample
+    found = np.bincount(items, minlength=300)
+    left = train.items.decode(np.arange(train.shape[1])) // 7
+    assert train.shape[0] <= 200
+    assert train.n_interactions + test.n_interactions == pytest.approx(0.95 * 4000, rel=0.05)
+    assert len(left) < (found > 0).sum()
+    assert found[left].min() >= 0.3 * np.median(found[found > 0])
+    assert set(np.flatnonzero(found >= 20)) <= set(left)
 
 
 def test_a_family_that_fails_is_out(monkeypatch):

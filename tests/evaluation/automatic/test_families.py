@@ -39,6 +39,15 @@ def test_one_of_some_stays_one_of_them():
     assert near.count("a") > 120
 
 
+def test_near_the_defaults_is_not_anywhere():
+    rng = np.random.default_rng(0)
+    families = {family.name: family for family in families_for(SHAPE)}
+    near = [families["EASE"].near({}, rng)["regularization"] for _ in range(50)]
+    assert 60 < min(near) < 200 < max(near) < 650  # the default is 200, and a sixth of the range a factor of 3.2
+    anywhere = [families["ImplicitALS"].near({}, rng)["factors"] for _ in range(50)]  # the class chooses by the data
+    assert min(anywhere) < 24 < 128 < max(anywhere)
+
+
 def test_the_shape_decides_what_is_tried():
     names = [family.name for family in families_for(SHAPE)]
     assert {"EASE", "SequenceRules", "LinearSequence"} <= set(names)
@@ -55,6 +64,11 @@ def test_the_shape_decides_what_is_tried():
 def test_singular_vectors_are_left_out_where_events_are_few_for_their_cost():
     names = {users: [f.name for f in families_for(Shape(users, 40_000, 800_000, False))] for users in (30_000, 300_000)}
     assert ("GraphFilter" in names[30_000], "GraphFilter" in names[300_000]) == (True, False)
+
+
+def test_passes_over_many_events_are_left_out():
+    names = {n: [family.name for family in families_for(Shape(9000, 3000, n, False))] for n in (400_000, 600_000)}
+    assert ("SGDFactorization" in names[400_000], "SGDFactorization" in names[600_000]) == (True, False)
 
 
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
