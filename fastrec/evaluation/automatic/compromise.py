@@ -29,7 +29,7 @@ def find_compromise(contests: Sequence[Contest], blend: bool) -> Winner:
     blend
         Whether a Blend may win a contest.
     """
-    entries = [contest.ranked()[0] for contest in contests]
+    entries = [contest.best() for contest in contests]
     blends = [_blend_of(contests, entries, 0.5).fit(contest.sample.train) for contest in contests]
     scores = np.array(
         [[one.score(member) for member in fitted.members_] for one, fitted in zip(contests, blends, strict=True)]

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.base import clone
 
 from fastrec.data import Interactions
@@ -16,6 +17,8 @@ from fastrec.evaluation.automatic.planning import ROUNDS, Plan
 from fastrec.evaluation.evaluate import evaluate
 from fastrec.models.base.weighting import Form
 from fastrec.preprocessing.splitting import order_by_user_and_time, pairs_of, parted, times_of
+
+Values = NDArray[np.float64]
 
 # The kinds of hidden events: each user's last ones, or random ones.
 Part = Literal["last", "random"]
@@ -96,6 +99,11 @@ def hide_events(data: Interactions, seed: int, part: Part) -> Hidden:
     return Hidden(*parted(data, hidden))
 
 
+def _merit(entry: Entry) -> tuple[float, int, float]:
+    """Returns what ranks entries with a score: the least is the best."""
+    return -entry.share, -entry.parts, -entry.score
+
+
 def _sample(data: Interactions, share: float, rng: np.random.Generator) -> Interactions:
     """Returns the events of a share of the users, without the rarest items: few users leave more items rare, and the
     time of a fit can grow with the third power of the items.
@@ -152,6 +160,7 @@ class Contest:
         self.part: Part = part
         self.seed, self.n_jobs, self.tell = seed, n_jobs, tell
         self.entries: list[Entry] = []
+        self._by_user: list[Values] = []  # of each entry, the scores of the users of all its hidden parts
         self._data, self._others = data, list[Hidden]()
         self._rng = np.random.default_rng(seed)
         self._hidden = {1.0: _as_found(hide_events(data, seed, part))}
@@ -195,8 +204,29 @@ class Contest:
         """Returns the entries that have a score, best first; those on the largest share and on most parts precede
         all others.
         """
-        scored = [entry for entry in self.entries if not math.isnan(entry.score)]
-        return sorted(scored, key=lambda entry: (-entry.share, -entry.parts, -entry.score))
+        return [self.entries[place] for place in self._ranked_places()]
+
+    def _ranked_places(self) -> list[int]:
+        scored = [place for place, entry in enumerate(self.entries) if not math.isnan(entry.score)]
+        return sorted(scored, key=lambda place: _merit(self.entries[place]))
+
+    def best(self) -> Entry:
+        """Returns the entry to take: the best one, or its family's defaults if they are within a standard error of it.
+
+        The best of many trials owes a part of its lead to luck, and the defaults were found on other data. The
+        standard error is that of the paired differences of users (the rule of one standard error: Breiman, Friedman,
+        Olshen, Stone, *Classification and Regression Trees*, 1984).
+        """
+        first, *others = self._ranked_places()
+        best = self.entries[first]
+        for place in others if best.options else ():
+            entry = self.entries[place]
+            if entry.options or (entry.family, entry.share, entry.parts) != (best.family, best.share, best.parts):
+                continue
+            ahead = self._by_user[first] - self._by_user[place]
+            if np.nanmean(ahead) <= np.nanstd(ahead) / len(ahead) ** 0.5:
+                return entry
+        return best
 
     def _repeat_best(self) -> None:
         """Repeats the best trials on other hidden parts if the data are few, so that the mean score decides among them.
@@ -207,8 +237,11 @@ class Contest:
             return
         seeds = range(self.seed + 1, self.seed + 1 + OTHER_PARTS)
         self._others = [_as_found(hide_events(self._data, seed, self.part)) for seed in seeds]
-        for entry in (entry for best in self._best_families() for entry in best[:FINALISTS]):
-            self._record(entry._replace(round=ROUNDS + 1, parts=1 + OTHER_PARTS), [entry.score], self._others)
+        for entries in self._best_families():
+            defaults = [entry for entry in entries[FINALISTS:] if not entry.options][:1]
+            for entry in entries[:FINALISTS] + defaults:
+                known = self._by_user[self.entries.index(entry)]
+                self._record(entry._replace(round=ROUNDS + 1, parts=1 + OTHER_PARTS), [known], self._others)
 
     def _best_families(self) -> list[list[Entry]]:
         """Returns the entries of each of the best families, best first."""
@@ -256,29 +289,32 @@ class Contest:
         """Makes a new estimator of a trial."""
         return self.families[self._place_of(entry)].make(entry.options, entry.form, self.seed, self.n_jobs)
 
-    def _record(self, entry: Entry, known: list[float], parts: Sequence[Hidden]) -> None:
-        """Adds an entry with the mean of the known scores and of those on some hidden parts."""
+    def _record(self, entry: Entry, known: list[Values], parts: Sequence[Hidden]) -> None:
+        """Adds an entry with the mean of the users' known scores and of those on some hidden parts."""
         begun = time.perf_counter()
-        scores, error = list(known), None
+        found, score, error = list(known), math.nan, None
         try:
-            scores.extend(self._score(self.make(entry).fit(hidden.train), hidden) for hidden in parts)
+            found.extend(self._judge(self.make(entry).fit(hidden.train), hidden) for hidden in parts)
+            score = float(np.nanmean(np.concatenate(found)))
         except (ValueError, MemoryError, FloatingPointError) as failed:
-            scores, error = [math.nan], f"{type(failed).__name__}: {failed}"
-        seconds = time.perf_counter() - begun
-        self.entries.append(entry._replace(score=float(np.mean(scores)), seconds=seconds, error=error))
+            error = f"{type(failed).__name__}: {failed}"
+        self.entries.append(entry._replace(score=score, seconds=time.perf_counter() - begun, error=error))
+        self._by_user.append(np.concatenate(found) if found else np.empty(0))
         self.tell(self.entries[-1])
 
     def score(self, fitted: Any) -> float:
         """Returns the score of a model that was fitted on the training part of `sample`."""
-        return self._score(fitted, self.sample)
+        return float(np.nanmean(self._judge(fitted, self.sample)))
 
-    def _score(self, model: Any, hidden: Hidden) -> float:
+    def _judge(self, model: Any, hidden: Hidden) -> Values:
+        """Returns the score of each user; if the metric has but one for all users, that one."""
         report = evaluate(model, hidden.test, [self.metric], n_jobs=self.n_jobs)
-        return float(report.mean(self.metric))
+        by_all = report.totals[report.models[0]]
+        return np.array([by_all[self.metric]]) if self.metric in by_all else report.per_user(self.metric)
 
     def score_new(self, model: Any) -> float:
         """Returns the score of another model as the best trials got theirs: the mean over all hidden parts. The
         model stays fitted.
         """
-        scores = [self._score(clone(model).fit(hidden.train), hidden) for hidden in self._others]
-        return float(np.mean([*scores, self._score(model.fit(self.whole.train), self.whole)]))
+        found = [self._judge(clone(model).fit(hidden.train), hidden) for hidden in self._others]
+        return float(np.nanmean(np.concatenate([*found, self._judge(model.fit(self.whole.train), self.whole)])))

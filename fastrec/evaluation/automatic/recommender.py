@@ -49,9 +49,10 @@ class AutoRecommender(OptionsMixin, BaseEstimator):  # type: ignore[misc]
 
     A part of the events is hidden (`validation`). Families of models that suit the size of the data are tried; those
     that read values are tried with each form of the values (`weighting`). The better half of the families gets twice
-    the trials, mostly near its best options, and then once more (successive halving, Jamieson and Talwalkar 2016). A
-    `Blend` of the best families is taken if it is clearly better. The winner is fitted on all of the data: `model_`, a
-    plain model, which is saved, served and updated like any other.
+    the trials, mostly near its best options, and then once more (successive halving, Jamieson and Talwalkar 2016). The
+    best trial wins, or its family's defaults if they are within a standard error of it. A `Blend` of the best families
+    is taken if it is clearly better. The winner is fitted on all of the data: `model_`, a plain model, which is saved,
+    served and updated like any other.
 
     Every method of the winner can be called on this object, too.
 

@@ -41,10 +41,11 @@ def find_winner(contest: Contest, blend: bool) -> Winner:
     blend
         Whether a Blend may win.
     """
-    best, *others = contest.ranked()
-    second = next((entry for entry in others if entry.family != best.family and entry.share == best.share), None)
+    best, ranked = contest.best(), contest.ranked()
+    second = next((entry for entry in ranked if entry.family != best.family and entry.share == best.share), None)
     lead = "" if second is None else f", {best.score / max(second.score, 1e-12) - 1:+.1%} beside {second.family}"
-    reason = f"{contest.metric} {best.score:.4f} on the hidden events{lead}{FORMS[best.form]}"
+    near = "" if best == ranked[0] else "; no options are better than its defaults by a standard error"
+    reason = f"{contest.metric} {best.score:.4f} on the hidden events{lead}{FORMS[best.form]}{near}"
     blended = _find_blend(contest) if blend else None
     if blended is None:
         return Winner(contest.make(best), best, reason)
@@ -58,8 +59,8 @@ def _find_blend(contest: Contest) -> tuple[Any, float] | None:
 
     Members that got no weight are left out; a Blend of one member is that member, and no Blend.
     """
-    chosen: dict[str, Entry] = {}
-    best = contest.ranked()[0]
+    best = contest.best()
+    chosen: dict[str, Entry] = {best.family: best}
     for entry in contest.ranked():
         if entry.share == best.share and entry.score >= NEAR * best.score:
             chosen.setdefault(entry.family, entry)

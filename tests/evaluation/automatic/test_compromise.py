@@ -39,7 +39,7 @@ def test_if_winners_differ_a_blend_is_better_in_its_worse_task():
     assert 'validation="last"' in found.reason
     assert 'validation="random"' in found.reason
     scores = {}
-    alone = [contest.make(contest.ranked()[0]) for contest in contests]
+    alone = [contest.make(contest.best()) for contest in contests]
     for name, model in {"blend": found.model, "last": alone[0], "random": alone[1]}.items():
         scores[name] = np.array([contest.score(model.fit(contest.whole.train)) for contest in contests])
     best = np.array([scores["last"][0], scores["random"][1]])

@@ -25,7 +25,7 @@ def contest():
 
 def test_without_a_blend_the_best_trial_wins(contest):
     winner = find_winner(contest, blend=False)
-    assert winner.entry == contest.ranked()[0]
+    assert winner.entry == contest.best()
     assert repr(winner.model) == repr(contest.make(winner.entry))
     assert winner.reason.startswith(f"ndcg@5 {winner.entry.score:.4f} on the hidden events, ")
 
