@@ -57,12 +57,25 @@ def films(folder: Folder, rng: np.random.Generator) -> sp.csr_array:
 
 def topics(folder: Folder, rng: np.random.Generator) -> sp.csr_array:
     """Made up: 2000 users draw from 800 items by twelve factors and by how popular an item is."""
-    users, items = rng.normal(size=(2000, 12)), rng.normal(size=(800, 12))
-    scores = 1.6 * users @ items.T / 12**0.5 - 1.1 * np.log(np.arange(800) + 5) + rng.gumbel(size=(2000, 800))
-    lengths = np.minimum(rng.geometric(1 / 25, 2000) + 4, 200)
-    rows, places = np.nonzero(np.arange(800) < lengths[:, None])
+    return drawn(rng, (2000, 800), 12, 1.6, 1.1, 25)
+
+
+def planes(_: Folder, rng: np.random.Generator) -> sp.csr_array:
+    """Made up, and BPR's own world: 1500 users draw from 1500 items by strong likings of two factors only."""
+    return drawn(rng, (1500, 1500), 2, 2.5, 1.0, 60)
+
+
+def drawn(
+    rng: np.random.Generator, shape: tuple[int, int], factors: int, liking: float, fame: float, mean: int
+) -> sp.csr_array:
+    """Draws items without replacement, by scores of a few factors and by how popular an item is."""
+    users, items = rng.normal(size=(shape[0], factors)), rng.normal(size=(shape[1], factors))
+    popularity = fame * np.log(np.arange(shape[1]) + 5)
+    scores = liking * users @ items.T / factors**0.5 - popularity + rng.gumbel(size=shape)
+    lengths = np.minimum(rng.geometric(1 / mean, shape[0]) + 4, shape[1] // 4)
+    rows, places = np.nonzero(np.arange(shape[1]) < lengths[:, None])
     columns = np.argsort(-scores, axis=1)[rows, places]
-    return sp.csr_array((np.ones(len(rows), np.float32), (rows, columns)), shape=(2000, 800))
+    return sp.csr_array((np.ones(len(rows), np.float32), (rows, columns)), shape=shape)
 
 
 def some_users(matrix: sp.csr_array, rng: np.random.Generator, n: int) -> sp.csr_array:
@@ -81,7 +94,7 @@ def thinned(matrix: sp.csr_array, rng: np.random.Generator, mean: float | None, 
     return sp.csr_array((np.ones(kept.sum(), np.float32), (codes(rows[kept]), codes(matrix.indices[kept]))))
 
 
-SETS = {one.__name__: one for one in (clicks, hours, artists, shop, core, films, topics)}
+SETS = {one.__name__: one for one in (clicks, hours, artists, shop, core, films, topics, planes)}
 TIMED = "ml-100k with times"
 
 

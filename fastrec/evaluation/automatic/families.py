@@ -257,7 +257,7 @@ FAMILIES = (
     ),
     Family(
         SGDFactorization,
-        {"factors": Range(8, 128, whole=True), "regularization": Range(1e-5, 1e-1), "learning_rate": Range(0.01, 0.3)},
+        {"factors": Range(2, 128, whole=True), "regularization": Range(1e-5, 1e-1), "learning_rate": Range(0.01, 0.3)},
         lambda shape: 1.2e-5 * shape.events + _answers(shape),
         lambda shape: shape.events <= BPR_EVENTS,
         {"loss": "bpr"},
