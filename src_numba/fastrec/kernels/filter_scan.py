@@ -40,6 +40,7 @@ from fastrec.kernels.topk import EMPTY, finish_row, is_open, open_doors, sift_do
 
 PART = 32  # words of a part: 128 numbers as bytes
 AHEAD, LINES = 4, 3  # users whose entries are prefetched ahead, and the number of cache lines of each
+USERS_AHEAD = 4  # users whose p of a panel is prefetched ahead
 CHAINS = 8  # candidates that are scored side by side, since each addition waits for the one before
 LARGEST_SPREAD = np.float32(1e18)  # of p, and of the norm of c: above it bounds might not be finite
 UNBOUNDED = -1  # the count of a user that is not answered: its numbers are too large, or its candidates too many
@@ -205,11 +206,12 @@ def search_filter(
             at.limits[i] = -np.inf if bounded else np.inf
             at.counts[i] = 0 if bounded else UNBOUNDED
             if bounded:
-                at.limits[i] = find_limit(way, start + i, i, at, doors)
+                at.limits[i] = find_limit(start + i, i, at, doors)
         # All panels, one after the other, so that a panel in the cache serves the whole group. Each part of p that was
         # read is set to zero again.
         for panel in range(n_panels):
             for i in range(size):
+                prefetch(at.spread, min(i + USERS_AHEAD, size - 1) * at.n + 16 * panel)
                 bits = scan_panel(way, panel, start + i, i, at)
                 if bits:
                     keep_candidates(panel, start + i, i, bits, at, doors)
@@ -226,8 +228,8 @@ def search_filter(
 
 
 @kernel(inner=True)
-def find_limit(way: Any, row: int, i: int, at: Any, doors: Any) -> float:
-    """Returns the k-th largest lower bound of the items that are best by p alone: a limit for the other items."""
+def find_limit(row: int, i: int, at: Any, doors: Any) -> float:
+    """Returns the k-th largest score of the items that are best by p alone: a limit for the other items."""
     spread, lowers, nobody = advance(at.spread, i * at.n), advance(at.lowers, i * at.k), advance(at.nobody, i * at.k)
     # The places with the largest p times degree, in a heap.
     for seed in range(at.n_seeds):
@@ -245,14 +247,19 @@ def find_limit(way: Any, row: int, i: int, at: Any, doors: Any) -> float:
             code = at.order[start + lane]
             if at.lanes[lane] > at.seeds[0] and code >= 0 and is_open(doors, row, code):
                 sift_down(at.seeds, at.seeded, at.n_seeds, at.lanes[lane], start + lane)
-    # The lower bounds of these places: the k-th largest is the limit.
+    # The exact scores of these places: the k-th largest is the limit.
+    count = 0
     for seed in range(at.n_seeds):
         place = at.seeded[seed]
         if place != EMPTY:
-            scan_panel(way, place >> 4, row, i, at)
-            lower = at.lanes[16 + (place & 15)]
-            if lower > lowers[0]:
-                sift_down(lowers, nobody, at.k, lower, 0)
+            at.seeds[count], at.seeded[count] = spread[place], place
+            count += 1
+    for start in range(0, count, CHAINS):
+        size = min(CHAINS, count - start)
+        score_chains(at, row, advance(at.seeds, start), advance(at.seeded, start), size)
+        for lane in range(size):
+            if at.lanes[lane] > lowers[0]:
+                sift_down(lowers, nobody, at.k, at.lanes[lane], 0)
     limit = lowers[0]
     clear_heap(lowers, nobody, at.k)
     return limit
@@ -352,15 +359,22 @@ def rank_candidates(row: int, i: int, at: Any, codes: Any, scores: Any) -> None:
     for start in range(0, count, CHAINS):
         # The exact scores of a few candidates side by side, then the heap of the best.
         size = min(CHAINS, count - start)
-        for lane in range(CHAINS):
-            at.lanes[lane] = sums[start + min(lane, size - 1)]
-        add_chains(at, advance(at.coordinates, row * at.factors), advance(places, start), size)
+        score_chains(at, row, advance(sums, start), advance(places, start), size)
         for lane in range(size):
-            place = places[start + lane]
-            score, code = at.lanes[lane] * at.degrees[place], at.order[place]
+            score, code = at.lanes[lane], at.order[places[start + lane]]
             if score > scores[0] or (score == scores[0] and code < codes[0]):
                 sift_down(scores, codes, at.k, score, code)
     finish_row(scores, codes, at.k)
+
+
+@kernel(inner=True)
+def score_chains(at: Any, row: int, sums: Any, places: Any, size: int) -> None:
+    """Fills lanes with the exact scores of up to `CHAINS` places, whose p are `sums`."""
+    for lane in range(CHAINS):
+        at.lanes[lane] = sums[min(lane, size - 1)]
+    add_chains(at, advance(at.coordinates, row * at.factors), places, size)
+    for lane in range(size):
+        at.lanes[lane] *= at.degrees[places[lane]]
 
 
 @kernel(inner=True)
