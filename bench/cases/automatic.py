@@ -61,7 +61,7 @@ def topics(folder: Folder, rng: np.random.Generator) -> sp.csr_array:
 
 
 def planes(_: Folder, rng: np.random.Generator) -> sp.csr_array:
-    """Made up, and BPR's own world: 1500 users draw from 1500 items by strong likings of two factors only."""
+    """Made up in favour of BPR: 1500 users draw from 1500 items by strong likings of two factors only."""
     return drawn(rng, (1500, 1500), 2, 2.5, 1.0, 60)
 
 
