@@ -7,16 +7,18 @@ import subprocess
 import tempfile
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from data import Folder, codes
 from sklearn.ensemble import HistGradientBoostingClassifier
+from threadpoolctl import threadpool_limits
 
 import fastrec as fr
 from fastrec.metrics import measure
+from fastrec.models.base.single import Single
 from fastrec.models.ranking import Affinity, CategoryCounts, LeakWarning, Scores
 
 Record = dict[str, Any]
@@ -74,6 +76,35 @@ def less(report: Any, metric: str, name: str, other: str) -> str:
     ours, theirs = (report.values[model][metric] for model in (name, other))
     found = ours - theirs
     return f"{found.mean():+.4f} ± {1.96 * found.std(ddof=1) / np.sqrt(len(found)):.4f}"
+
+
+def served(folder: Folder, repeats: int) -> Iterator[Record]:
+    """One request on one core, as a server asks: three members, lists of 100, ML-1M cut in time, medians."""
+    train, _ = movielens(folder)
+    with threadpool_limits(1):
+        factor = np.random.default_rng(0).random((1024, 1024), np.float32)
+        product = min(_milliseconds(lambda: factor @ factor) for _ in range(8))
+    kinds = {
+        "EASE, ItemKNN, ImplicitALS": [fr.EASE(), fr.ItemKNN(), fr.ImplicitALS(random_state=0)],
+        "ItemKNN, GraphFilter, ImplicitALS (default)": None,
+    }
+    for what, models in kinds.items():
+        model = fr.TwoStage(models, random_state=0).fit(train)
+        users = np.random.default_rng(1).choice(np.flatnonzero(np.diff(model.seen_.indptr)), 300, replace=False)
+        known = [Single(int(user)) for user in users]
+        given = [Single(history=model.user_row(int(user))) for user in users]
+        took = {}
+        for name, asked in {"known user": known, "history": given}.items():
+            times = [[_milliseconds(lambda: model.answer_one(who, 10)) for who in asked] for _ in range(repeats + 1)]
+            took[f"{name}, CPU ms"] = float(np.median(times[1:]))  # without the first, which warms up
+        yield {"members": what, **took, "ranker": model.uses_ranker_, "GFLOP/s": 2 * 1024**3 / product / 1e6}
+
+
+def _milliseconds(call: Callable[[], Any]) -> float:
+    """Returns the processor time of a call, in milliseconds."""
+    began = time.process_time_ns()
+    call()
+    return (time.process_time_ns() - began) / 1e6
 
 
 def labels(folder: Folder, repeats: int) -> Iterator[Record]:
@@ -268,4 +299,4 @@ def _judged(name: str, lists: Any, test: fr.Interactions, asked: Any, seconds: f
     return {"library": name, **{m: float(np.mean(values[m])) for m in METRICS}, "fit and lists, CPU s": seconds}
 
 
-PARTS = (cut_in_time, labels, without_times, with_facts, with_authors, peers)
+PARTS = (cut_in_time, served, labels, without_times, with_facts, with_authors, peers)

@@ -57,8 +57,15 @@ def _collect_facts(model: Any, path: Path, state: str) -> dict[str, Any]:
         "interactions": model.seen_.nnz,
         "item_info": sorted(model.item_info_ or {}),
         **_describe_codecs(model),
+        **_describe_choice(model),
         "arrays": arrays,
     }
+
+
+def _describe_choice(model: Any) -> dict[str, str]:
+    """Describes who answers, of several models."""
+    chosen = model.choice_in_words()
+    return {"answers come from": chosen} if chosen else {}
 
 
 def _describe_codecs(model: Any) -> dict[str, str]:

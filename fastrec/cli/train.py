@@ -57,6 +57,8 @@ def train(
     model = plan.fit(data)
     if chosen := chosen_in_words(getattr(model, "model_", model)):
         note(f"chosen by the data: {chosen}")
+    if chosen := getattr(model, "model_", model).choice_in_words():
+        note(f"answers come from: {chosen}")
     save_model(model, output, mode)
     sides = [count_in_words(number, side) for number, side in zip(data.shape, ("user", "item"), strict=True)]
     named = plan if plan.kind is not None else type(model).__name__

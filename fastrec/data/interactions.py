@@ -695,7 +695,8 @@ class Interactions:
             if self._find_ties().neighbors:
                 facts["ties"] = f"{self.tied_share():.1%} of neighbours in a user's history have one time"
         if self._item_info:
-            facts["item info"] = ", ".join(self._item_info)
+            alone = items - len(np.unique(self.item_codes))
+            facts["item info"] = ", ".join(self._item_info) + (f"; items without an event: {alone:,}" if alone else "")
         if self._columns:
             notes = {name: self._columns[name] for name in (UNREAD, DROPPED) if name in self._columns}
             read = {role: column for role, column in self._columns.items() if role not in notes}

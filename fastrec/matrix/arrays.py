@@ -64,7 +64,7 @@ def starts_of(lengths: NDArray[Any]) -> NDArray[np.int64]:
 
 
 def readonly(array: NDArray[Any]) -> NDArray[Any]:
-    """Returns a read-only view of `array`, C-contiguous and aligned; a copy only if it was neither.
+    """Returns `array` or a view of it, read-only, C-contiguous and aligned; a copy only if it was neither.
 
     Kernels are compiled only for read-only arrays, such as those of memory-mapped models, so they get all arrays as
     such.
@@ -73,6 +73,8 @@ def readonly(array: NDArray[Any]) -> NDArray[Any]:
     False
     """
     flags = array.flags
+    if flags.c_contiguous and flags.aligned and not flags.writeable:
+        return array
     view = array.view() if flags.c_contiguous and flags.aligned else np.require(array, requirements=["C", "A"]).view()
     view.flags.writeable = False
     return view

@@ -379,14 +379,18 @@ def rank_listed(
     )  # fmt: skip
 
 
-def score_pairs(left: NDArray[np.float32], right: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The inner products of rows with rows, both of shape (n, d), with the bits that an ExactIndex gives them.
+def score_pairs(
+    queries: NDArray[np.float32], rows: NDArray[np.int64], vectors: NDArray[np.float32], codes: NDArray[np.int32]
+) -> NDArray[np.float32]:
+    """The inner products of the queries in some rows and the vectors of some codes, in pairs, of shape (n,), with the
+    bits that an ExactIndex gives them. Nothing is checked.
 
-    >>> score_pairs(np.array([[1, 2]], "f4"), np.array([[3, 4]], "f4"))
-    array([11.], dtype=float32)
+    >>> queries, vectors = np.array([[1, 2]], "f4"), np.array([[3, 4], [5, 6]], "f4")
+    >>> score_pairs(queries, np.array([0, 0]), vectors, np.array([1, 0], "i4"))
+    array([17., 11.], dtype=float32)
     """
-    scores = np.empty(len(left), np.float32)
-    score_rows(read_vectors("left", left), read_vectors("right", right), scores)
+    scores = np.empty(len(rows), np.float32)
+    score_rows(readonly(queries), readonly(rows), readonly(vectors), readonly(codes), scores)
     return scores
 
 

@@ -34,7 +34,11 @@ def test_a_question_with_too_much_or_too_little_is_wrong_usage(run, given):
 
 
 def test_of_two_stages_the_features_are_told(run, tmp_path):
-    assert run("train", "ratings.csv", "-o", tmp_path / "two.fastrec", "--model", "TwoStage")[0] == 0
+    code, _, err = run("train", "ratings.csv", "-o", tmp_path / "two.fastrec", "--model", "TwoStage")
+    assert code == 0
+    says = fr.load(tmp_path / "two.fastrec").choice_in_words()
+    assert f"answers come from: {says}" in " ".join(err.split())
+    assert json.loads(run("info", tmp_path / "two.fastrec", "--format", "json")[1])[0]["answers come from"] == says
     code, out, err = run("explain", tmp_path / "two.fastrec", "-u", 3, "-i", 50, "-k", 99, "--format", "json")
     assert code == 0, err
     expected = fr.load(tmp_path / "two.fastrec").explain_features(3, 50)

@@ -339,11 +339,12 @@ def test_a_matrix_becomes_interactions():
 def test_repr_answers_first_questions():
     data = Interactions(
         [0, 0, 1], [0, 0, 1], [1, 2, 4.5], np.array(["2020-01-01", "2020-01-03", "2020-01-02"], "M8[s]"),
-        users=["<b>", "x"], duplicates="max", item_info={"title": ["a", "b"]},
+        users=["<b>", "x"], items=["p", "q", "r"], duplicates="max", item_info={"title": ["a", "b", "c"]},
     )  # fmt: skip
     text = repr(data)
-    for fact in ("users        2 (strings)", "interactions 3", "50.000%", '1, duplicates="max"', "1 to 4.5", "title"):
+    for fact in ("users        2 (strings)", "interactions 3", "33.333%", '1, duplicates="max"', "1 to 4.5"):
         assert fact in text
+    assert "title; items without an event: 1" in text
     assert "2020-01-01T00:00:00 to 2020-01-03T00:00:00 (UTC, kept in s)" in text
     html = data._repr_html_()
     assert "<table>" in html

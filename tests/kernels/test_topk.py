@@ -100,7 +100,8 @@ def test_pairs_are_scored_as_rankings_score_them(d):
     right[0] = left[0] * np.float32(1e30)  # a score that float32 cannot hold becomes its largest number
     left[0] *= np.float32(1e30)
     scores = np.empty(9, np.float32)
-    score_rows(left, right, scores)
+    rows, codes = np.arange(9), np.arange(9, dtype=np.int32)[::-1].copy()
+    score_rows(left, rows, right[::-1].copy(), codes, scores)
     np.testing.assert_array_equal(scores, np.diag(reference.score_exactly(left, right)))
     assert scores[0] == reference.LARGEST
 

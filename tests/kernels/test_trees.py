@@ -31,17 +31,17 @@ def random_trees(rng, n_trees, n_features, splits):
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.integers(0, 2**32 - 1), st.integers(0, 5), st.integers(0, 20), st.integers(1, 7))
-def test_sums_and_parts_are_those_of_one_node_at_a_time(seed, n_trees, n, room):
+@given(st.integers(0, 2**32 - 1), st.integers(0, 5), st.integers(0, 20), st.integers(1, 7), st.sampled_from([6, 40]))
+def test_sums_and_parts_are_those_of_one_node_at_a_time(seed, n_trees, n, room, splits):
     rng = np.random.default_rng(seed)
-    trees = random_trees(rng, n_trees + 1, 3, 6)
+    trees = random_trees(rng, n_trees + 1, 3, splits)
     X = np.round(rng.normal(size=(n, 3)), 1).astype(np.float32)
     X[rng.random(X.shape) < 0.2] = np.nan
     scores = np.zeros(n)
     sum_leaves(trees, readonly(np.ascontiguousarray(X.T)), np.empty(room, np.int32), scores)
     np.testing.assert_allclose(scores, reference.sum_leaves(trees, X), atol=1e-12)
-    by_splits = np.zeros(n)
-    sum_exit_leaves(find_splits(trees), readonly(np.ascontiguousarray(X.T)), np.empty(room, np.int64), by_splits)
+    by_splits, made = np.zeros(n), find_splits(trees)
+    sum_exit_leaves(made, readonly(np.ascontiguousarray(X.T)), np.empty(room, made.kept.dtype), by_splits)
     np.testing.assert_array_equal(by_splits, scores)
     for row, score in zip(X, scores, strict=True):
         parts = np.zeros(4)

@@ -259,7 +259,7 @@ def test_audit_tells_what_the_scan_skipped():
 def test_pairs_are_scored_to_the_bit_as_a_search_scores_them():
     vectors, queries = lognormal(500, 37, 19), lognormal(20, 37, 20)
     top = ExactIndex().fit(vectors).search(queries, 5)
-    scores = score_pairs(np.repeat(queries, 5, axis=0), vectors[top.codes.ravel()])
+    scores = score_pairs(queries, np.repeat(np.arange(20), 5), vectors, top.codes.ravel())
     np.testing.assert_array_equal(scores, top.scores.ravel())
 
 

@@ -182,6 +182,10 @@ class Answering(Learner):
         popularity = self._popularity()
         return self._select(lambda part: np.tile(popularity, (len(part), 1)), audience, k, wanted)
 
+    def choice_in_words(self) -> str:
+        """Who answers, where `fit` has chosen it by the data; an empty text for most models."""
+        return ""
+
     def _popularity(self) -> Floats:
         """The popularity of each item (its number of users), which answers users whom the model cannot answer."""
         return self.item_counts_.astype(np.float32)
@@ -295,6 +299,9 @@ class Answering(Learner):
         """Yields users in batches: their codes, the places of their pairs, and the number of each pair's user in
         the batch.
         """
+        if len(audience) == 1 and len(rows):
+            yield audience, np.arange(len(rows)), rows
+            return
         order = np.argsort(rows, kind="stable")
         ascending = rows[order]
         for batch in self._batches(len(audience)):

@@ -118,6 +118,10 @@ class Audience:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def asking(self, model: Learned) -> "Audience":
+        """The same users of another model."""
+        return Audience(model, self.labels, self.codes, self.given, self.vectors, self.order, self.events)
+
     def part(self, rows: NDArray[Any] | slice) -> "Audience":
         """The audience of some of its members."""
         codes = None if self.codes is None else self.codes[rows]

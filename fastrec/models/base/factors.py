@@ -30,8 +30,6 @@ from fastrec.retrieval import ExactIndex, IVFIndex, TopK
 from fastrec.retrieval.exact import score_pairs
 from fastrec.validation import check_size
 
-# Pairs whose vectors are multiplied at a time: 2 × 16 MiB at 64 factors.
-PAIRS_AT_ONCE = 1 << 16
 # From this number of items on a scan of bytes is faster than one of float32, for one query and for many; the answers
 # are the same.
 BYTES_FROM_VECTORS, BYTES_FROM_FACTORS = 2000, 32
@@ -368,12 +366,7 @@ class FactorRecommender(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Recom
 
     def pair_scores(self, audience: Audience, rows: Rows, items: Codes) -> Floats:
         """See `Asked.pair_scores`."""
-        vectors = self._vectors(audience)
-        scores = np.empty(len(items), np.float32)
-        for start in range(0, len(scores), PAIRS_AT_ONCE):
-            part = slice(start, start + PAIRS_AT_ONCE)
-            scores[part] = score_pairs(vectors[rows[part]], self.item_factors_[items[part]])
-        return scores
+        return score_pairs(self._vectors(audience), rows, self.item_factors_, items)
 
     @property
     def _n_features_out(self) -> int:

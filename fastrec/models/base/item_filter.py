@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from fastrec.matrix.arrays import Codes, readonly
 from fastrec.matrix.code_matrix import CodeMatrix, keep_entries
 from fastrec.matrix.rows import pick_rows
-from fastrec.retrieval.filters import ExcludedCodes
+from fastrec.retrieval.filters import NO_CODES, ExcludedCodes, Mask, read_allowed
 
 Excluded: TypeAlias = CodeMatrix | Codes | None
 Allowed: TypeAlias = NDArray[np.bool_] | CodeMatrix | None
@@ -36,6 +36,18 @@ class ItemFilter(NamedTuple):
         if n == 1 and isinstance(self.exclude, np.ndarray):
             return ExcludedCodes(np.array([0, len(self.exclude)]), readonly(self.exclude))
         return self.exclude
+
+    def is_of_one(self) -> bool:
+        """Tells whether the filter is a single user's, with plain codes and a mask: `closed_codes` and `open_mask`."""
+        return isinstance(self.exclude, np.ndarray | None) and isinstance(self.allow, np.ndarray | None)
+
+    def closed_codes(self) -> Codes:
+        """The excluded codes of a single user, as searches of one query take them."""
+        return readonly(self.exclude) if isinstance(self.exclude, np.ndarray) else NO_CODES
+
+    def open_mask(self, n: int) -> Mask | None:
+        """The allowed ones of n items, as searches of one query take them."""
+        return None if self.allow is None else read_allowed(self.allow, n)
 
     def part(self, rows: NDArray[np.bool_] | slice) -> "ItemFilter":
         """The filter of some of the users."""

@@ -5,15 +5,21 @@ from typing import TypeAlias
 
 import numpy as np
 
-from fastrec.matrix.arrays import Codes, Floats
+from fastrec.matrix.arrays import Codes, Floats, readonly
 from fastrec.models.base.asking import Rows
 from fastrec.models.base.audience import Audience
 from fastrec.models.base.item_filter import ItemFilter
 from fastrec.retrieval import ExactIndex
-from fastrec.retrieval.select import select_topk
+from fastrec.retrieval.exact import score_pairs
+from fastrec.retrieval.select import select_one, select_topk
 
 Search: TypeAlias = Callable[[Audience, int, ItemFilter], tuple[Codes, Floats]]
 ScorePairs: TypeAlias = Callable[[Audience, Rows, Codes], Floats]
+
+
+def in_rows(found: tuple[Codes, Floats]) -> tuple[Codes, Floats]:
+    """The codes and scores of one user as matrices of one row."""
+    return found[0][None], found[1][None]
 
 
 class DenseScores:
@@ -30,10 +36,14 @@ class DenseScores:
 
     def best(self, k: int, wanted: ItemFilter) -> tuple[Codes, Floats]:
         """See `Scores.best`."""
+        if len(self.dense) == 1 and wanted.is_of_one():
+            return in_rows(select_one(self.dense[0], k, wanted.closed_codes(), wanted.open_mask(self.dense.shape[1])))
         return select_topk(self.dense, k, exclude=wanted.excluded_of(len(self.dense)), allow=wanted.allow)
 
     def at(self, codes: Codes) -> Floats:
         """See `Scores.at`."""
+        if len(codes) == 1:
+            return self.dense[:, codes[0]]
         return np.take_along_axis(self.dense, codes.astype(np.int64), axis=1)
 
 
@@ -55,16 +65,16 @@ class VectorScores:
 
     def best(self, k: int, wanted: ItemFilter) -> tuple[Codes, Floats]:
         """See `Scores.best`."""
+        if len(self.vectors) == 1 and wanted.is_of_one():
+            mask = wanted.open_mask(len(self.item_factors))
+            return in_rows(self.index.search_one(readonly(self.vectors[0]), k, wanted.closed_codes(), mask))
         top = self.index.search(self.vectors, k, wanted.excluded_of(len(self.vectors)), allow=wanted.allow)
         return top.codes, top.scores
 
     def at(self, codes: Codes) -> Floats:
         """See `Scores.at`."""
-        scores = np.empty(codes.shape, np.float32)
-        for row, some in enumerate(codes):  # in float64, rounded once, as the index does
-            wide = self.item_factors[some].astype(np.float64)
-            scores[row] = np.einsum("ij,j->i", wide, self.vectors[row].astype(np.float64))
-        return scores
+        rows = np.repeat(np.arange(len(codes)), codes.shape[1])
+        return score_pairs(self.vectors, rows, self.item_factors, codes.reshape(-1)).reshape(codes.shape)
 
 
 class SearchedScores:

@@ -5,7 +5,8 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from fastrec.matrix.arrays import Codes
+from fastrec.kernels.candidates import count_above, divide_by_spans
+from fastrec.matrix.arrays import Codes, readonly
 from fastrec.matrix.code_matrix import CodeMatrix
 from fastrec.models.base.answering import check_scores
 from fastrec.models.base.asking import Asked
@@ -38,7 +39,7 @@ class View:
         had = audience.histories() if histories is None else histories
         self.usual = self.open._replace(exclude=had if len(audience) > 1 else had.indices)
         self.codes, scores = self.scores.best(length, self.usual)
-        self.list = np.sort(scores, axis=1)
+        self.list = readonly(np.sort(scores, axis=1))
         check_scores(self.list)
 
     def best(self, n: int, wanted: ItemFilter) -> Codes:
@@ -54,17 +55,15 @@ class View:
 
     def in_spans(self, scores: Numbers) -> Numbers:
         """Scores in units of the range of the list; 0 if the range is 0, a list of ties."""
-        valid = np.isfinite(self.list)
-        last = np.where(valid, self.list, np.inf).min(axis=1, initial=np.inf)
-        span = np.where(valid.any(axis=1), self.list[:, -1].astype(np.float64) - last, 0)
-        relative: Numbers = scores / np.where(span > 0, span, np.inf)[:, None]
+        relative = np.empty(scores.shape)
+        divide_by_spans(self.list, readonly(scores), relative)
         return relative
 
     def count_above(self, scores: Numbers) -> NDArray[np.int64]:
         """Counts the items of the list that have a greater score than each score; returns the scores' shape."""
-        return np.stack(
-            [len(row) - np.searchsorted(row, some, "right") for row, some in zip(self.list, scores, strict=True)]
-        )
+        above = np.empty(scores.shape, np.int64)
+        count_above(self.list, readonly(scores), above)
+        return above
 
 
 def trace_ranked(
@@ -83,10 +82,10 @@ def trace_ranked(
 
 
 def each_once(codes: Codes) -> Codes:
-    """The codes of each row, sorted, with -1 in place of repeated ones."""
+    """The codes of each row, sorted, with -1 in place of repeated ones; of a single row, each code once."""
     codes = np.sort(codes, axis=1)
     codes[:, 1:][codes[:, 1:] == codes[:, :-1]] = -1
-    return codes
+    return codes[:, codes[0] >= 0] if len(codes) == 1 else codes
 
 
 def best_of(codes: Codes, scores: Numbers, k: int) -> tuple[Codes, NDArray[np.float32]]:

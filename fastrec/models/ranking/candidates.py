@@ -1,7 +1,6 @@
 """Candidates: the items that any member lists for a user, with each member's scores of them."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -64,7 +63,7 @@ def ask_members(
 ) -> Asking:
     """Asks members about an audience; `own` is the same audience in the members' form."""
     histories, order = audience.histories_in_order()
-    views = [View(member, replace(own, model=member), length, histories) for member in members]
+    views = [View(member, own.asking(member), length, histories) for member in members]
     return Asking(histories, order, users, members, views, length)
 
 

@@ -6,9 +6,11 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from fastrec.matrix.cells import cell_keys, count_codes, repeat_by_row, row_numbers
+from fastrec.kernels.candidates import Categories, count_categories
+from fastrec.matrix.arrays import readonly
+from fastrec.matrix.cells import count_codes, row_numbers
 from fastrec.matrix.code_matrix import CodeMatrix, assemble_csr
-from fastrec.matrix.rows import pick_rows, rows_of_lists
+from fastrec.matrix.rows import rows_of_lists
 from fastrec.models.ranking.affinity import categories_of
 from fastrec.models.ranking.facts import check_column
 from fastrec.models.ranking.feature import Feature
@@ -73,13 +75,15 @@ class CategoryCounts(Feature):
 
     def transform(self, pairs: Pairs) -> Sequence[Column]:
         """See `Feature.transform`."""
-        categories = self._categories_of_items(len(self.scales_))
-        asked = pick_rows(categories, pairs.items)
-        counts = _count_items(pairs, pick_rows(categories, pairs.histories.indices), asked)
-        pair, lengths = row_numbers(asked), np.maximum(np.diff(asked.indptr), 1)
-        lifts = np.log1p(counts * self.scales_[asked.indices])
-        had, lift = (np.bincount(pair, numbers, minlength=len(pairs)) for numbers in (counts, lifts))
-        return [had, lift / lengths, self.sizes_[pairs.items]]
+        n, histories = len(pairs), pairs.histories
+        categories = Categories(readonly(self.starts_), readonly(self.categories_), readonly(self.scales_))
+        had, lifts, counts = np.empty(n), np.empty(n), np.zeros(len(self.scales_), np.int64)
+        count_categories(
+            readonly(histories.indptr), readonly(histories.indices), categories, readonly(pairs.rows),
+            readonly(pairs.items), counts, had, lifts,
+        )  # fmt: skip
+        lengths = self.starts_[pairs.items + 1] - self.starts_[pairs.items]
+        return [had, lifts / np.maximum(lengths, 1), self.sizes_[pairs.items]]
 
     def update(self, known: Known) -> Self:
         """See `Feature.update`: a new item has no category until the next fit."""
@@ -106,20 +110,3 @@ class CategoryCounts(Feature):
         if not isinstance(array, np.ndarray) or array.ndim != 1 or array.dtype != kind:
             raise ValueError(f"CategoryCounts.{name} must be an array of {kind.__name__}")
         return array
-
-
-def _count_items(pairs: Pairs, had: CodeMatrix, asked: CodeMatrix) -> NDArray[Any]:
-    """The number of the user's items in each category of each pair, of shape (asked.nnz,).
-
-    `had` has the categories of each entry of the histories, and `asked` those of each pair's item.
-    """
-    n = had.shape[1]
-    if pairs.histories.shape[0] == 1:  # a single user needs no search
-        return np.bincount(had.indices, minlength=n)[asked.indices]
-    cells, counts = np.unique(
-        cell_keys(repeat_by_row(had, row_numbers(pairs.histories)), had.indices, n), return_counts=True
-    )
-    wanted = cell_keys(repeat_by_row(asked, pairs.rows), asked.indices, n)
-    cells, counts = np.append(cells, -1), np.append(counts, 0)  # the last place is of nothing
-    places = np.searchsorted(cells[:-1], wanted)
-    return np.where(cells[places] == wanted, counts[places], 0)

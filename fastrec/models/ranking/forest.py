@@ -229,7 +229,8 @@ def find_splits(trees: Trees) -> Splits | None:
     starts = np.searchsorted(tree[~is_leaf], np.arange(len(trees.starts) + 1))
     kept = ~np.array(lost, np.uint64)
     inner = (trees.features[~is_leaf], _round_down(trees.thresholds[~is_leaf]), trees.missing_left[~is_leaf])
-    return Splits(*map(readonly, (starts, *inner, kept.view(np.int64), leaf_starts, leaves)))
+    bits = kept.view(np.int64) if below.max() > MOST_LEAVES // 2 else kept.astype(np.uint32).view(np.int32)
+    return Splits(*map(readonly, (starts, *inner, bits, leaf_starts, leaves)))
 
 
 def _round_down(numbers: Numbers) -> NDArray[np.float32]:
@@ -245,7 +246,7 @@ def score_columns(trees: Trees, columns: NDArray[np.float32], splits: Splits | N
     if splits is None:
         sum_leaves(trees, numbers, np.empty(AT_ONCE, np.int32), scores)
     else:
-        sum_exit_leaves(splits, numbers, np.empty(AT_ONCE, np.int64), scores)
+        sum_exit_leaves(splits, numbers, np.empty(AT_ONCE, splits.kept.dtype), scores)
     return scores
 
 

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastrec.data import Interactions
-from fastrec.matrix.arrays import Codes
-from fastrec.matrix.cells import row_numbers
+from fastrec.kernels.candidates import average_rows
+from fastrec.matrix.arrays import Codes, readonly
 from fastrec.matrix.code_matrix import CodeMatrix
 from fastrec.matrix.sequences import Order
 from fastrec.models.base.asking import Rows
@@ -85,11 +85,9 @@ def mean_of_histories(histories: CodeMatrix, values: Numbers) -> Numbers:
     >>> mean_of_histories(check_matrix([[1, 1, 0], [0, 0, 5]]), np.array([1.0, 3.0, np.nan]))
     array([ 2., nan])
     """
-    found, rows, n = values[histories.indices], row_numbers(histories), histories.shape[0]
-    there = ~np.isnan(found)
-    counts = np.bincount(rows[there], minlength=n)
-    sums = np.bincount(rows[there], found[there], minlength=n)
-    return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
+    means = np.empty(histories.shape[0])
+    average_rows(readonly(histories.indptr), readonly(histories.indices), readonly(values), means)
+    return means
 
 
 def latest_of_histories(histories: CodeMatrix, order: Order | None, n: int) -> NDArray[np.bool_]:

@@ -11,10 +11,10 @@ from sklearn.utils import check_random_state
 from fastrec.data import Interactions
 from fastrec.fields import Array, Fields, Sizes, Value
 from fastrec.kernels.trees import Splits, Trees
-from fastrec.matrix.arrays import Codes
+from fastrec.matrix.arrays import Codes, Floats
 from fastrec.matrix.code_matrix import CodeMatrix, drop_zeros
 from fastrec.matrix.rows import pick_rows, spread_evenly
-from fastrec.matrix.sequences import pick_order
+from fastrec.matrix.sequences import HistoryRow, pick_order
 from fastrec.models.base.asking import Rows
 from fastrec.models.base.asking import Scores as SaidScores
 from fastrec.models.base.audience import Audience, find_audience
@@ -25,6 +25,7 @@ from fastrec.models.base.item_filter import ItemFilter
 from fastrec.models.base.items import encode_items
 from fastrec.models.base.recommender import Recommender
 from fastrec.models.base.scores import SearchedScores
+from fastrec.models.base.single import Single
 from fastrec.models.base.tracing import Step
 from fastrec.models.base.updating import Change
 from fastrec.models.composed.ensemble import Ensemble, check_members
@@ -53,6 +54,8 @@ from fastrec.models.ranking.reasons import Reasons
 from fastrec.models.ranking.scores import name_members
 from fastrec.models.ranking.windows import Lists, apart, choose_validation, join_lists, make_lists, warn_of_few_labels
 from fastrec.options import Integer, Jobs, Options, Other, Seed, check_options
+from fastrec.retrieval.filters import NO_CODES
+from fastrec.retrieval.select import select_one
 
 Numbers = NDArray[np.float64]
 
@@ -121,6 +124,8 @@ class TwoStage(Ensemble):
     ranker_scores_ : ndarray of shape (n_models + 2,)
         NDCG@20 on the part for comparison: of each member alone, of the blend, and last of the ranker. NaN if nothing
         could be hidden or learned.
+    ranker_score_names_ : list of str
+        Their names: the members by their classes, "Blend" and "ranker".
     uses_ranker_ : bool
         Whether the ranker answers; otherwise `weights_` do.
     weights_ : ndarray of shape (n_models,)
@@ -322,6 +327,21 @@ class TwoStage(Ensemble):
         if best > 1:
             self.weights_ = np.eye(n)[n + 1 - best]
 
+    @property
+    def ranker_score_names_(self) -> list[str]:
+        """The names of `ranker_scores_`: the members by their classes, "Blend" and "ranker"."""
+        return [*name_members(self.members_), "Blend", "ranker"]
+
+    def choice_in_words(self) -> str:
+        """See `Answering.choice_in_words`: the ranker, a member, or all of them together, and their scores."""
+        names, scores = self.ranker_score_names_, self.ranker_scores_
+        if np.isnan(scores[0]):
+            return "the members together, since too few users have a label and a history before it"
+        alone = np.flatnonzero(self.weights_)
+        best = names[-1] if self.uses_ranker_ else names[-2] if len(alone) > 1 else names[alone[0]]
+        said = ", ".join(f"{name} {score:.4f}" for name, score in zip(names, scores, strict=True))
+        return f"{best}; NDCG@20 on the hidden part: {said}"
+
     def _teach(self, lists: Lists) -> Any:
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
         if isinstance(self.ranker, str):  # its loss says nothing of the others
@@ -377,6 +397,18 @@ class TwoStage(Ensemble):
             ranked = scatter(proposed, self._rank(asking.describe(proposed)), -np.inf)
             codes[rows], scores[rows] = best_of(proposed, ranked, k)
         return codes, scores
+
+    def _search_one(
+        self, who: Single, row: HistoryRow, k: int, only: NDArray[np.bool_] | None
+    ) -> tuple[Codes, Floats] | None:
+        wanted = ItemFilter(row.codes if self.excludes_seen else None, self.recommendable_items()).within(only)
+        audience = who.audience(self)
+        asking = self._ask(self.members_, audience, audience.codes)
+        codes = asking.propose(max(k, self.candidates), wanted)
+        if not codes.size:
+            return None
+        places, scores = select_one(self._rank(asking.describe(codes)).astype(np.float32), k, NO_CODES)
+        return np.where(places >= 0, codes[0].take(places, mode="clip"), np.int32(-1)), scores
 
     def _rank(self, pairs: Pairs) -> Numbers:
         """The scores of pairs, of shape (p,): the ranker's, or the weighted sum of the members'."""

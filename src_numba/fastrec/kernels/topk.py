@@ -153,11 +153,11 @@ def measure_rows(vectors: Any, norms: Any) -> int:
 
 
 @kernel()
-def score_rows(left: Any, right: Any, scores: Any) -> None:
-    """Fills the inner product of each row of `left` with the same row of `right`, as rankings score it."""
+def score_rows(left: Any, rows: Any, right: Any, codes: Any, scores: Any) -> None:
+    """Fills the inner product of a row of `left` and a row of `right` for each pair, as rankings score it."""
     d = left.shape[1]
     for i in range(len(scores)):
-        product = sum_products(advance(pointer(left), i * d), advance(pointer(right), i * d), d)
+        product = sum_products(advance(pointer(left), rows[i] * d), advance(pointer(right), codes[i] * d), d)
         scores[i] = np.float32(min(max(product, -LARGEST), LARGEST))
 
 

@@ -27,14 +27,14 @@ class Trees(NamedTuple):
 class Splits(NamedTuple):
     """Trees with at most 64 leaves each, as splits; a row that goes right at a split loses some leaves.
 
-    The leaves of a tree are numbered from left to right, and a bit stands for each.
+    The leaves of a tree are numbered from left to right, and a bit stands for each: of 32, if these are enough.
     """
 
     starts: NDArray[np.int64]  # (n_trees + 1,): where the splits of each tree begin
     features: NDArray[np.int32]  # (splits,): the column that is compared
     thresholds: NDArray[np.float32]  # (splits,): numbers above it go right
     missing_left: NDArray[np.uint8]  # (splits,): whether NaN goes left
-    kept: NDArray[np.int64]  # (splits,): the bits of the leaves that can still be reached from the right
+    kept: NDArray[Any]  # int32 or int64, (splits,): the bits of the leaves that can still be reached from the right
     leaf_starts: NDArray[np.int64]  # (n_trees,): where the leaves of each tree begin
     leaves: NDArray[np.float64]  # the values of all leaves
 
@@ -50,7 +50,7 @@ def sum_exit_leaves(splits: Splits, columns: Any, open_leaves: Any, scores: Any)
     columns
         float32, of shape (features, n): the numbers of the rows.
     open_leaves
-        int64: work space for the rows that are compared side by side.
+        Work space for the rows that are compared side by side, of the type of `kept`.
     scores
         float64, of shape (n,).
     """

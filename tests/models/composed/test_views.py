@@ -7,7 +7,9 @@ from fastrec.models.composed.views import View, best_of, each_once
 
 
 def test_helpers():
-    assert each_once(np.array([[3, 1, 3, -1]], np.int32)).tolist() == [[-1, 1, 3, -1]]
+    rows = np.array([[3, 1, 3, -1], [0, 0, 0, 0]], np.int32)
+    assert each_once(rows).tolist() == [[-1, 1, 3, -1], [0, -1, -1, -1]]
+    assert each_once(rows[:1]).tolist() == [[1, 3]]
     codes, scores = best_of(np.array([[-1, 1, 2, 5]], np.int32), np.array([[9.0, 1.0, 4.0, 4.0]]), 5)
     assert codes.tolist() == [[2, 5, 1, -1, -1]]
     assert scores[0, :3].tolist() == [4, 4, 1]

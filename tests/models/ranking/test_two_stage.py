@@ -7,7 +7,11 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LinearRegression
 
 from fastrec import Interactions, RollingTime, UserKFold, evaluate, split_time
+from fastrec.matrix.rows import pick_rows
+from fastrec.matrix.sequences import pick_order
 from fastrec.models import EASE, Blend, ImplicitALS, ItemKNN, Popularity, PureSVD, load
+from fastrec.models.base.audience import Audience
+from fastrec.models.base.single import Single
 from fastrec.models.ranking import CategoryCounts, Facts, Feature, Scores, TwoStage, two_stage
 from fastrec.models.ranking.windows import Lists
 from tests.models.ranking.data import movies
@@ -129,6 +133,23 @@ def test_pairs_have_the_scores_of_lists_and_filters_hold(model):
     assert not any(set(row) & set(model.seen_[[user]].indices) for user, row in enumerate(seen.tolist()))
 
 
+@pytest.mark.parametrize("given", [False, True])
+@pytest.mark.parametrize("k", [3, 40])
+def test_one_user_is_answered_to_the_bit_as_many_are(model, given, k):
+    users = np.arange(0, model.seen_.shape[0], 7, dtype=np.int32)
+    audience = Audience.of_users(model, users)
+    if given:
+        order = pick_order(model.seen_, model.order_, users)
+        audience = Audience.of_histories(model, pick_rows(model.seen_, users), order=order)
+    some = np.arange(model.n_features_in_) % 3 > 0
+    for only in (None, some, np.zeros_like(some)):
+        top = model.answer(audience, k, model.item_filter(audience).within(only))
+        for place, user in enumerate(users.tolist()):
+            one = model.answer_one(Single(history=model.user_row(user)) if given else Single(user), k, only)
+            np.testing.assert_array_equal(one.codes, top.codes[place])
+            np.testing.assert_array_equal(one.scores, top.scores[place])
+
+
 def test_histories_are_folded_in_without_what_is_known_of_a_user_alone(model, parts):
     train, _ = parts
     folded = model.recommend(train[np.arange(5)], k=10)
@@ -177,6 +198,9 @@ def test_if_the_ranker_is_not_better_the_best_member_answers(monkeypatch):
         expected = PureSVD(factors=3, random_state=0).fit(X).recommend(range(9)).codes
         np.testing.assert_array_equal(model.recommend(range(9)).codes, expected)
     assert not model.feature_importances_.any()
+    assert model.ranker_score_names_ == ["PureSVD", "Popularity", "Blend", "ranker"]
+    best = model.ranker_score_names_[int(np.argmax(model.ranker_scores_))]
+    assert model.choice_in_words().startswith(f"{best}; NDCG@20 on the hidden part: PureSVD 0.")
     reasons = model.explain_features(0, 5)
     assert reasons.contributions.sum() == pytest.approx(reasons.score, rel=1e-5)
 
@@ -187,6 +211,7 @@ def test_if_nothing_can_be_hidden_the_members_answer_alike():
     assert not model.uses_ranker_
     assert model.weights_.tolist() == [0.5, 0.5]
     assert np.isnan(model.ranker_scores_).all()
+    assert model.choice_in_words().startswith("the members together")
 
 
 @pytest.mark.parametrize("validation", [0.3, UserKFold(2), RollingTime(1, share=0.2)], ids=str)
