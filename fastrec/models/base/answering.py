@@ -183,7 +183,7 @@ class Answering(Learner):
         return self._select(lambda part: np.tile(popularity, (len(part), 1)), audience, k, wanted)
 
     def choice_in_words(self) -> str:
-        """Who answers, where `fit` has chosen it by the data; an empty text for most models."""
+        """Says which part of the model answers, if `fit` has chosen one by the data; otherwise an empty text."""
         return ""
 
     def _popularity(self) -> Floats:
