@@ -689,9 +689,8 @@ class Interactions:
             facts["times"] = "none"
         elif len(self._times):
             ends = as_datetimes(np.array([self._times.min(), self._times.max()]), self._time_unit)
-            facts["times"] = f"{ends[0]} to {ends[1]}" + (
-                f" (UTC, kept in {self._time_unit})" if self._time_unit else ""
-            )
+            unit = f" (UTC, kept in {self._time_unit})" if self._time_unit else ""
+            facts["times"] = f"{ends[0]} to {ends[1]}{unit}"
             if self._find_ties().neighbors:
                 facts["ties"] = f"{self.tied_share():.1%} of neighbours in a user's history have one time"
         if self._item_info:
