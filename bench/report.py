@@ -42,8 +42,8 @@ on Linux, Python 3.11, NumPy 2.4). `python bench/report.py` then writes this pag
 **What is not the same.** implicit gives an entry the weight alpha·v and fastrec gives it 1 + alpha·v, so both are run
 to the same loss. skrecsys takes two columns of ids and codes them, so one of fastrec's rows does this too. irspack has
 no lists for all users outside its evaluator, so only its fits are timed. The lists of irspack's cosine neighbours
-differ from those of the others. rusket's `BPR` draws negatives uniformly, and fastrec's row draws them adaptively, with
-the options that the row names. So both run to an NDCG, and not for a number of steps. "peak MiB" is the memory of the
+differ from those of the others. rusket's `BPR` begins at random rows, and fastrec's at
+the main directions of the data. So both run to an NDCG, and not for a number of steps. "peak MiB" is the memory of the
 process above its memory at the start of a run. One benchmark is written but was not run yet: RP3beta (`walks`). The
 table of `als_loss` is of a version whose iALS balances its factors. The race to implicit's loss alone (`als race`) was
 run before that.

@@ -47,6 +47,7 @@ from fastrec.solvers.sgd_columns import (
     start_sides,
     user_columns,
 )
+from fastrec.solvers.spectral_start import add_spectral_rows
 from fastrec.validation import check_number
 
 NEGATIVES = ("uniform", "popularity", "adaptive")
@@ -95,6 +96,9 @@ class SGDFactorization(Fading, FeaturedFactors):
 
     Ratings are learned in units of their spread, so that `learning_rate` and penalties mean the same on ratings of 1 to
     5 and of 0 to 100: scaled and shifted ratings give scaled and shifted predictions.
+
+    "bpr" and "warp" begin at the main directions of the interactions, so that few epochs are enough for most of the
+    accuracy. The other losses begin at random rows.
 
     Training is parallel, and gives the same bits for any `n_jobs`. Users, seen in training or not, are folded in: their
     factors minimise the same loss with fixed item factors. A score is not a sum over a history, so there is no
@@ -432,7 +436,11 @@ class SGDFactorization(Fading, FeaturedFactors):
         squared = loss.measure == "RMSE"
         self.mean_, self.spread_ = RatingScale.of(trained.data) if squared else RatingScale()
         seed = seed_of(self.random_state)
-        sides = self._start(matrix.shape, loss, seed, self._last(matrix.shape, loss))
+        known = self._last(matrix.shape, loss)
+        sides = self._start(matrix.shape, loss, seed, known)
+        if loss.starts_spectral and known.users is None and known.items is None:
+            users, items = (side.rows.reshape(-1, options.width) for side in (sides.users, sides.items))
+            add_spectral_rows(users, items, trained, options.factors, seed, options.n_jobs)
         counts = np.bincount(trained.indices, minlength=trained.shape[1])
         block_schedule = BlockSchedule(trained, self._weights(trained), self._copies(counts), options.n_jobs)
         loss.begin(sides, trained)
@@ -620,10 +628,10 @@ class SGDFactorization(Fading, FeaturedFactors):
     def _fold_in_parts(self) -> tuple[Loss, Sides, NDArray[np.int32]]:
         """The loss, the items at the kernels' width, and the pool of negatives."""
         loss = LOSSES[self.loss](self._loss_options(), self.n_features_in_)
-        loss.sides = sides_of_items(loss, self.item_factors_, self.presence_factors_, self._scale)
         pool = self._derived.get(POOL, self._pool)
         if not len(pool):  # a kernel that draws from an empty pool reads foreign memory
             raise ValueError(f"{type(self).__name__} has no items to draw negatives from: its file is not whole")
+        loss.hold_items(sides_of_items(loss, self.item_factors_, self.presence_factors_, self._scale), pool)
         return loss, loss.sides, pool
 
     def _pool(self) -> Codes:

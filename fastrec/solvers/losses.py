@@ -18,12 +18,13 @@ from fastrec.kernels.sgd_pairs import Negatives, step_pairs
 from fastrec.kernels.sgd_ratings import fold_ratings, move_rows, step_ratings, sum_sources
 from fastrec.kernels.sgd_steps import ADAGRAD, ADAM, SGD, Parameters, StepSizes
 from fastrec.kernels.sparse import Entries
-from fastrec.matrix.arrays import Floats, aligned_zeros, readonly
+from fastrec.matrix.arrays import Codes, Floats, aligned_zeros, readonly
 from fastrec.matrix.cells import repeat_by_row
 from fastrec.matrix.code_matrix import CodeMatrix
 from fastrec.matrix.rows import transpose_arrays
 from fastrec.parallel import balanced_cuts, run_pieces
 from fastrec.solvers.blocks import Cell
+from fastrec.solvers.discriminant import Discriminant
 
 Priors = tuple[Floats, Floats]
 NO_PRIORS: Priors = (np.zeros(1, np.float32), np.zeros(1, np.float32))
@@ -31,6 +32,7 @@ NO_PRIORS: Priors = (np.zeros(1, np.float32), np.zeros(1, np.float32))
 OPTIMIZERS = {"sgd": SGD, "adagrad": ADAGRAD, "adam": ADAM}
 
 FOLD_PASSES = 20  # docs/explanation/sgd.md has the measurements
+PAIR_PASSES, PAIR_SPEEDUP = 5, 2.0  # the same for pairs, whose fold-in begins near its end
 FOLD_SPEEDUP = 3.0  # the factor of the learning rate at the start of a fold-in: fewer passes, over a single row
 FOLD_RATE = 0.15  # the same if the optimizer's learning rate is no step length
 FOLD_TOLERANCE = 1e-10
@@ -119,6 +121,10 @@ class Loss(ABC):
     """What validation measures."""
     most_negatives: ClassVar[int] = 64
     """The maximum number of negatives of a sample: the random numbers that a kernel keeps."""
+    fold_speedup: ClassVar[float] = FOLD_SPEEDUP
+    """The factor of the learning rate at the start of a fold-in."""
+    starts_spectral: ClassVar[bool] = False
+    """Whether first rows lie along the main directions of the interactions, instead of at random."""
     takes_presence: ClassVar[bool] = False
     """Whether the option of presence factors (SVD++) exists."""
     defaults: ClassVar[Defaults]
@@ -167,16 +173,24 @@ class Loss(ABC):
 
     def fold_rate(self) -> float:
         """The rate that a fold-in begins with: no step goes beyond what the penalty draws to, so it never diverges."""
-        rate = FOLD_SPEEDUP * self.options.learning_rate if self.options.optimizer == "sgd" else FOLD_RATE
+        rate = self.fold_speedup * self.options.learning_rate if self.options.optimizer == "sgd" else FOLD_RATE
         decay = self.options.regularization[0]
         return min(rate, 1 / decay) if decay else rate
 
+    def hold_items(self, sides: Sides, pool: Codes) -> None:
+        """Prepares the fold-in of histories with these items, among which negatives are drawn from `pool`."""
+        self.sides = sides
+
     def _fold_pieces(
-        self, matrix: CodeMatrix, weights: Floats, fold: Callable[[Entries, int, int, Floats], None]
+        self,
+        matrix: CodeMatrix,
+        weights: Floats,
+        fold: Callable[[Entries, int, int, Floats], None],
+        rows: Floats | None = None,
     ) -> Floats:
-        """`fold(entries, first, last, out)` on pieces of the rows; `out` is flat."""
+        """`fold(entries, first, last, out)` on pieces of the rows; `out`, flat, begins as `rows` or as zeros."""
         entries = Entries(*map(readonly, (matrix.indptr, matrix.indices, weights)))
-        out = aligned_zeros(matrix.shape[0], self.options.width)
+        out = aligned_zeros(matrix.shape[0], self.options.width) if rows is None else rows
         cuts = fold_cuts(matrix)
 
         def piece(number: int) -> None:
@@ -197,6 +211,8 @@ class DrawingLoss(Loss):
 
     kernels: ClassVar[tuple[Callable[..., tuple[float, int]], Callable[..., None]]]
     """Steps on a cell's samples; the fold-in of histories."""
+    fold_passes: ClassVar[int] = FOLD_PASSES
+    """The passes of a fold-in."""
     drawing: Negatives | Labels
 
     def task(self, rate: float) -> Callable[[Cell], tuple[float, int]]:
@@ -223,21 +239,39 @@ class DrawingLoss(Loss):
         """Rows and biases of histories."""
         sizes, _ = self.step_sizes(self.fold_rate())
         _, fold_rows = self.kernels
+        rows = self.first_rows(matrix, weights)
+        if len(priors[0]) > 1:
+            rows += priors[0].reshape(rows.shape)
 
         def fold(entries: Entries, first: int, last: int, out: Floats) -> None:
             marks = np.full(matrix.shape[1], -1, np.int32)
             fold_rows(
-                entries, first, last, pool, marks, self.drawing, FOLD_PASSES, np.uint64(0), sides.items, sizes,
+                entries, first, last, pool, marks, self.drawing, self.fold_passes, np.uint64(0), sides.items, sizes,
                 priors[0], out, self.width,
             )  # fmt: skip
 
-        return self._fold_pieces(matrix, weights, fold), np.zeros(matrix.shape[0], np.float32)
+        return self._fold_pieces(matrix, weights, fold, rows), np.zeros(matrix.shape[0], np.float32)
+
+    def first_rows(self, matrix: CodeMatrix, weights: Floats) -> Floats:
+        """The rows that a fold-in of these histories begins with, before priors are added."""
+        return aligned_zeros(matrix.shape[0], self.options.width)
 
 
 class PairLoss(DrawingLoss):
     """The loss of a taken item against a drawn one."""
 
+    starts_spectral = True
     kernels = step_pairs, fold_pairs
+    fold_passes, fold_speedup = PAIR_PASSES, PAIR_SPEEDUP
+
+    def hold_items(self, sides: Sides, pool: Codes) -> None:
+        """Also finds what first rows need."""
+        super().hold_items(sides, pool)
+        self.discriminant = Discriminant.of(sides.items.rows.reshape(-1, self.options.width), pool)
+
+    def first_rows(self, matrix: CodeMatrix, weights: Floats) -> Floats:
+        """The discriminants of the histories: from there, a few passes do what takes many from zero."""
+        return self.discriminant.first_rows(matrix, weights, self.options.n_jobs)
 
 
 class BPRLoss(PairLoss):

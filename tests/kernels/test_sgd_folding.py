@@ -17,7 +17,8 @@ def assert_folded(kernel, twin, entries, drawing, has_priors, **options):
     """Checks the rows of all users, and one row that is folded in alone, to the bit."""
     _, _, _, (_, rows), (_, biases), pool = cell()
     priors = np.random.default_rng(4).normal(0, 0.3, (len(LENGTHS), WIDTH)).astype(np.float32) * has_priors
-    out = [np.full(len(LENGTHS) * WIDTH, np.nan, np.float32) for _ in range(2)]
+    starts = np.random.default_rng(5).normal(0, 0.3, (len(LENGTHS), WIDTH)).astype(np.float32)
+    out = [starts.reshape(-1).copy() for _ in range(2)]
     for found, (first, last) in zip(out, ((0, 4), (2, 3)), strict=True):
         kernel(
             entries, first, last, pool, np.full(N_ITEMS, -1, np.int32), drawing, PASSES["passes"], np.uint64(0),
@@ -26,13 +27,14 @@ def assert_folded(kernel, twin, entries, drawing, has_priors, **options):
         )  # fmt: skip
     whole, alone = (found.reshape(-1, WIDTH) for found in out)
     np.testing.assert_array_equal(alone[2], whole[2])
-    assert np.isnan(alone[[0, 1, 3]]).all()
+    np.testing.assert_array_equal(alone[[0, 1, 3]], starts[[0, 1, 3]])
     values = np.broadcast_to(entries.values, entries.indices.shape)
     for user, found in enumerate(whole):
         part = slice(entries.indptr[user], entries.indptr[user + 1])
         expected = twin(
             entries.indices[part],
             values[part],
+            starts[user],
             priors[user],
             pool,
             rows.astype(float),

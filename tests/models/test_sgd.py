@@ -319,8 +319,16 @@ def test_the_best_epoch_is_kept(loss):
 
 def test_validation_by_ranking():
     train, test = clusters()
-    model = SGDFactorization(**{**QUICK, "iterations": 60, "n_iter_no_change": 60}).fit(train, X_val=test)
+    model = SGDFactorization(loss="logistic", **{**QUICK, "iterations": 60, "n_iter_no_change": 60})
+    model.fit(train, X_val=test)
     assert model.validation_curve_[-1] > 2 * model.validation_curve_[0]
+
+
+@pytest.mark.parametrize("loss", ["bpr", "warp"])
+def test_an_epoch_is_enough_to_find_groups(loss):
+    train, _ = clusters()
+    model = SGDFactorization(factors=8, loss=loss, iterations=1, random_state=0).fit(train)
+    assert share_of_own(model.recommend(range(300), 10).codes, range(300)) > 0.9  # by chance 0.2
 
 
 def test_callback_stops():
@@ -341,7 +349,7 @@ def test_warm_start_goes_on():
     train, _ = clusters()
     model = SGDFactorization(warm_start=True, **{**QUICK, "iterations": 60}).fit(train)
     first, last = model.loss_curve_[[0, -1]]
-    assert abs(model.fit(train).loss_curve_[0] - last) < 0.3 * (first - last)
+    assert abs(model.fit(train).loss_curve_[0] - last) < 0.5 * (first - last)
 
 
 def test_progress_shows_the_loss(capsys):

@@ -172,23 +172,26 @@ def solve_ratings(codes, ratings, mean, offset, rows, biases, decay, bias_decay)
     return solution[:-1], solution[-1]
 
 
-def fold(codes, prior, passes, rate, decay, slope):
-    """Returns a user's row: passes over a history from its prior on, at rates that fall to zero.
+def fold(codes, start, prior, passes, rate, decay, slope):
+    """Returns a user's row: passes over a history from its first row on, at rates that fall to zero.
 
     `slope(x, place, number)` is how the loss of the entry at a place falls with x; `number` is its first random one.
     None: nothing moves.
     """
-    x = prior.astype(float)
+    x = start.astype(float)
     for turn in range(passes):
-        pace = rate * (1 - turn / passes)
         for place in range(len(codes)):
-            ascent = slope(x, place, (turn * len(codes) + place) * 64)
+            taken = turn * len(codes) + place
+            pace = rate * (1 - taken / (passes * len(codes)))
+            ascent = slope(x, place, taken * 64)
             if ascent is not None:
                 x = x + pace * (ascent - decay * (x - prior))
     return x
 
 
-def fold_pairs(codes, values, prior, pool, rows, biases, *, passes, rate, decay, draws, margin, hardest, hinge, shares):
+def fold_pairs(
+    codes, values, start, prior, pool, rows, biases, *, passes, rate, decay, draws, margin, hardest, hinge, shares
+):
     def slope(x, place, number):
         i = codes[place]
         score = x @ rows[i] + biases[i]
@@ -208,10 +211,10 @@ def fold_pairs(codes, values, prior, pool, rows, biases, *, passes, rate, decay,
         weight = values[place] * shares[drawn]
         return (weight if hinge else weight / (1 + math.exp(score - best))) * (rows[i] - rows[j])
 
-    return fold(codes, prior, passes, rate, decay, slope)
+    return fold(codes, start, prior, passes, rate, decay, slope)
 
 
-def fold_labels(codes, values, prior, pool, rows, biases, *, passes, rate, decay, draws, weight):
+def fold_labels(codes, values, start, prior, pool, rows, biases, *, passes, rate, decay, draws, weight):
     def slope(x, place, number):
         targets = [(codes[place], values[place])]
         if values[place] > 0:
@@ -223,7 +226,7 @@ def fold_labels(codes, values, prior, pool, rows, biases, *, passes, rate, decay
             ascent = ascent + amount / (1 + math.exp(score)) * rows[j]
         return ascent
 
-    return fold(codes, prior, passes, rate, decay, slope)
+    return fold(codes, start, prior, passes, rate, decay, slope)
 
 
 def fold_lists(codes, values, pool, rows, *, passes, rate, draws, softmax, margin, weight, temperature):

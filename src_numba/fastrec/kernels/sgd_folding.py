@@ -1,8 +1,8 @@
 """The factors of users from their histories, with fixed items: the same losses, minimised over the user's row alone.
 
-A row begins at its prior, or at zero if `priors`, flat, has one element; the penalty draws it there. It makes
-`passes` passes over its history, at a rate that falls to zero. Its random numbers depend only on the places of its own
-entries, so a row's result does not depend on other rows.
+A row begins at what `out` holds. The penalty draws it to its prior, or to zero if `priors`, flat, has one element. It
+makes `passes` passes over its history, at a rate that falls to zero. Its random numbers depend only on the places of
+its own entries, so a row's result does not depend on other rows.
 """
 
 from typing import Any
@@ -35,7 +35,7 @@ def fold_pairs(
     out: Any,
     width: Any,
 ) -> None:
-    """Writes rows `first` to `last` of `out`, flat, by BPR or WARP; `marks`, all -1, is used by no other task."""
+    """Moves the rows `first` to `last` of `out`, flat, by BPR or WARP; `marks`, all -1, is used by no other task."""
     size = constant(width)
     rows, biases = items.rows, items.biases
     step, n_pool = min(1, entries.values.shape[0] - 1), pool.shape[0]
@@ -49,12 +49,13 @@ def fold_pairs(
         prior = zero_row(width)
         if priors.shape[0] > 1:
             prior = load_row(priors, np.int64(u) * size, width)
-        # Passes over the history, each with shorter steps than the one before.
-        x = prior
+        x = load_row(out, np.int64(u) * size, width)
+        # Passes over the history, each step shorter than the one before.
+        steps = passes * (end - begin)
         for turn in range(passes):
-            rate = sizes.rate * (ONE - float32(turn) / float32(passes))
             for entry in range(begin, end):
-                number = (turn * (end - begin) + entry - begin) * DRAWS
+                taken = turn * (end - begin) + entry - begin
+                rate, number = sizes.rate * (ONE - float32(taken) / float32(steps)), taken * DRAWS
                 i = np.int64(entries.indices[entry])
                 y = load_row(rows, i * size, width)
                 # The same draws as in `step_pairs`.
@@ -114,12 +115,13 @@ def fold_labels(
         prior = zero_row(width)
         if priors.shape[0] > 1:
             prior = load_row(priors, np.int64(u) * size, width)
-        # Passes over the history, each with shorter steps than the one before.
-        x = prior
+        x = load_row(out, np.int64(u) * size, width)
+        # Passes over the history, each step shorter than the one before.
+        steps = passes * (end - begin)
         for turn in range(passes):
-            rate = sizes.rate * (ONE - float32(turn) / float32(passes))
             for entry in range(begin, end):
-                number = (turn * (end - begin) + entry - begin) * DRAWS
+                taken = turn * (end - begin) + entry - begin
+                rate, number = sizes.rate * (ONE - float32(taken) / float32(steps)), taken * DRAWS
                 value = entries.values[entry * step]
                 # The entry itself is draw -1; a dislike has no draws.
                 ascent = zero_row(width)
