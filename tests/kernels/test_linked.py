@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fastrec.kernels import _linked
+from fastrec.kernels import _passes
 from fastrec.kernels._jit import kernel
 
 
@@ -61,7 +61,7 @@ def test_an_error_in_a_linked_kernel_is_raised():
 
 
 def test_a_version_of_numba_that_nobody_has_looked_at_compiles_in_its_own_way(monkeypatch):
-    monkeypatch.setattr(_linked, "NEWEST", (0, 1))
+    monkeypatch.setattr(_passes, "NEWEST", (0, 1))
 
     @kernel(inner=True)
     def double(number):

@@ -220,7 +220,7 @@ def kernel(
             options["forceinline"] = True
         if inner:
             return link_form(function, options)  # type: ignore[no-any-return]
-        dispatcher = Entry(function, targetoptions=options)
+        dispatcher = Entry(function, options)
         if cache_folder(function.__module__) is not None:
             dispatcher._cache = _Cache(function)
         return dispatcher  # type: ignore[no-any-return]

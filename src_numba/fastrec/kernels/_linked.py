@@ -16,11 +16,9 @@ from numba.core.compiler import Compiler
 from numba.core.dispatcher import Dispatcher
 from numba.core.registry import CPUDispatcher
 
-Function = Callable[..., Any]
+from fastrec.kernels._passes import KernelCompiler, is_known, no_collection
 
-# The newest version of Numba whose inner parts are known to fit `_LinkedLibrary`. Later ones compile in their own way,
-# to the same code in more time.
-NEWEST = (0, 68)
+Function = Callable[..., Any]
 
 
 class _NoEnvironment:
@@ -50,8 +48,8 @@ class _LinkedLibrary(JITCodeLibrary):  # type: ignore[misc]
         return 0
 
 
-class _LinkedCompiler(Compiler):  # type: ignore[misc]
-    """Numba's compiler, whose code goes into a `_LinkedLibrary`."""
+class _LinkedCompiler(KernelCompiler):
+    """The compiler of kernels, whose code goes into a `_LinkedLibrary`."""
 
     def compile_extra(self, func: Function) -> Any:
         self.state.library = _LinkedLibrary(self.state.targetctx.codegen(), func.__qualname__)
@@ -60,6 +58,15 @@ class _LinkedCompiler(Compiler):  # type: ignore[misc]
 
 class Entry(CPUDispatcher):  # type: ignore[misc]
     """A kernel that Python calls; a kernel that calls it links its other form."""
+
+    def __init__(self, function: Function, options: dict[str, Any]) -> None:
+        only_python_calls = {**options, "no_cfunc_wrapper": True}
+        super().__init__(function, targetoptions=only_python_calls, pipeline_class=KernelCompiler)
+
+    def compile(self, signature: Any) -> Any:
+        """Returns the entry of the kernel for a signature, compiled unless it was before."""
+        with no_collection():
+            return super().compile(signature)
 
     @functools.cached_property
     def linked(self) -> Dispatcher:
@@ -74,14 +81,5 @@ class Entry(CPUDispatcher):  # type: ignore[misc]
 def link_form(function: Function, options: dict[str, Any]) -> Dispatcher:
     """Returns the form of a function that kernels link; Python cannot call it."""
     wrappers = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
-    compiler = _LinkedCompiler if _is_known(numba.__version__) else Compiler
+    compiler = _LinkedCompiler if is_known(numba.__version__) else Compiler
     return CPUDispatcher(function, targetoptions={**options, **wrappers}, pipeline_class=compiler)
-
-
-def _is_known(version: str) -> bool:
-    """Tells whether a version of Numba is at most `NEWEST`.
-
-    >>> _is_known("0.68.1"), _is_known("0.69.0rc1")
-    (True, False)
-    """
-    return tuple(map(int, version.split(".")[:2])) <= NEWEST
