@@ -16,8 +16,8 @@ import numpy as np
 from numba.extending import overload
 from numpy.typing import NDArray
 
-from fastrec.kernels._jit import FAST, StaticType, constant, kernel
-from fastrec.kernels.als_entries import History, add_products, curvature
+from fastrec.kernels._jit import FAST, constant, kernel
+from fastrec.kernels.als_entries import History, add_products, curvature, keeps_rows
 from fastrec.kernels.arrays import Floats, Halves
 from fastrec.kernels.definite import add_outer_products, factorize, substitute
 from fastrec.kernels.lanes import LANES
@@ -67,7 +67,7 @@ def _add_first(history: Any, width: Any, x: Any, out: Any) -> float:  # type: ig
 
 @overload(_add_first, jit_options={"fastmath": set(FAST), "nogil": True}, inline="never")  # type: ignore[misc]
 def _choose_add_first(history: Any, width: Any, x: Any, out: Any) -> Any:
-    return _add_first_in_registers if isinstance(width, StaticType) else _add_first_blocked
+    return _add_first_in_registers if keeps_rows(history, width) else _add_first_blocked
 
 
 def _add_first_in_registers(history: Any, width: Any, x: Any, out: Any) -> Any:
@@ -93,23 +93,23 @@ def _add_first_in_registers(history: Any, width: Any, x: Any, out: Any) -> Any:
 def _add_first_blocked(history: Any, width: Any, x: Any, out: Any) -> Any:
     # Four entries at a time, so that x and out are read and written once for four. After the last entry, the last one
     # is repeated with weight 0.
-    indices, values, vectors = history.indices, history.values, history.vectors
-    step, stop, alpha = history.step, history.count, history.alpha
+    size, step, alpha = constant(width), history.step, history.alpha
+    indices, values, vectors, stop = history.indices, history.values, history.vectors, history.count
     one, none = float32(1), float32(0)
     misfit = np.float64(0)
     for i in range(0, stop, 4):
         # Prefetches the vectors of four later entries.
         for ahead in range(i + AHEAD, min(i + AHEAD + 4, history.left)):
-            soon = np.int64(indices[ahead]) * width
-            for f in range(0, width, LINE):
+            soon = np.int64(indices[ahead]) * size
+            for f in range(0, size, LINE):
                 prefetch(vectors, soon + f)
         # The places of the four vectors.
         i1, i2, i3 = min(i + 1, stop - 1), min(i + 2, stop - 1), min(i + 3, stop - 1)
-        y0, y1 = np.int64(indices[i]) * width, np.int64(indices[i1]) * width
-        y2, y3 = np.int64(indices[i2]) * width, np.int64(indices[i3]) * width
+        y0, y1 = np.int64(indices[i]) * size, np.int64(indices[i1]) * size
+        y2, y3 = np.int64(indices[i2]) * size, np.int64(indices[i3]) * size
         # The products y·x of the four.
         s0, s1, s2, s3 = zeros(16), zeros(16), zeros(16), zeros(16)
-        for f in range(0, width, LANES):
+        for f in range(0, size, LANES):
             start = load(x, f, 16)
             s0 = multiply_add(load_floats(vectors, y0 + f, 16), start, s0)
             s1 = multiply_add(load_floats(vectors, y1 + f, 16), start, s1)
@@ -125,7 +125,7 @@ def _add_first_blocked(history: Any, width: Any, x: Any, out: Any) -> Any:
         # Adds the four weighted vectors to the result.
         b0, b1 = broadcast(c0 - e0 * t0, 16), broadcast(c1 - n1 * e1 * t1, 16)
         b2, b3 = broadcast(c2 - n2 * e2 * t2, 16), broadcast(c3 - n3 * e3 * t3, 16)
-        for f in range(0, width, LANES):
+        for f in range(0, size, LANES):
             result = load(out, f, 16)
             result = multiply_add(load_floats(vectors, y0 + f, 16), b0, result)
             result = multiply_add(load_floats(vectors, y1 + f, 16), b1, result)

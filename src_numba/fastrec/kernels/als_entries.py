@@ -3,8 +3,10 @@
 from typing import Any, NamedTuple
 
 import numpy as np
+from numba.core import types
 from numba.extending import overload
 
+from fastrec.kernels import target
 from fastrec.kernels._jit import FAST, StaticType, constant, kernel
 from fastrec.kernels.arrays import Codes, Floats, Halves
 from fastrec.kernels.lanes import LANES
@@ -14,6 +16,16 @@ from fastrec.kernels.simd import broadcast, load, load_floats, multiply_add, red
 float32 = np.float32
 
 FOUR = 64  # the widest row of which the registers of AVX-512 hold four beside the sum and the direction
+
+
+def keeps_rows(history: Any, width: Any) -> bool:
+    """Tells whether a row is kept whole, in the registers or spilled from them, by the types of its arguments.
+
+    AVX-512's registers hold a row, a direction and a sum. Elsewhere rows of float32 are read twice instead, sixteen
+    numbers at a time. Halves are kept everywhere, since reading them twice would convert them twice.
+    """
+    vectors = history.types[history.fields.index("vectors")]
+    return isinstance(width, StaticType) and (target.has("wide_registers") or vectors.dtype == types.uint16)
 
 
 class History(NamedTuple):
@@ -35,7 +47,7 @@ def add_products(history: Any, start: Any, stop: Any, width: Any, p: Any, out: A
 
 @overload(add_products, jit_options={"fastmath": set(FAST), "nogil": True}, inline="never")  # type: ignore[misc]
 def _choose_add_products(history: Any, start: Any, stop: Any, width: Any, p: Any, out: Any) -> Any:
-    if not isinstance(width, StaticType):
+    if not keeps_rows(history, width):
         return _add_products_blocked
     return _add_products_by_four if width.value <= FOUR else _add_products_one_by_one
 
@@ -77,16 +89,17 @@ def _add_products_one_by_one(history: Any, start: Any, stop: Any, width: Any, p:
 def _add_products_blocked(history: Any, start: Any, stop: Any, width: Any, p: Any, out: Any) -> None:
     # Four entries at a time, so that p and out are read and written once for four. After the last entry, the last one
     # is repeated with weight 0.
-    indices, values, vectors, step = history.indices, history.values, history.vectors, history.step
+    size, step, alpha = constant(width), history.step, history.alpha
+    indices, values, vectors = history.indices, history.values, history.vectors
     none = float32(0)
     for i in range(start, stop, 4):
         # The places of the four vectors.
         i1, i2, i3 = min(i + 1, stop - 1), min(i + 2, stop - 1), min(i + 3, stop - 1)
-        y0, y1 = np.int64(indices[i]) * width, np.int64(indices[i1]) * width
-        y2, y3 = np.int64(indices[i2]) * width, np.int64(indices[i3]) * width
+        y0, y1 = np.int64(indices[i]) * size, np.int64(indices[i1]) * size
+        y2, y3 = np.int64(indices[i2]) * size, np.int64(indices[i3]) * size
         # The products y·p of the four.
         s0, s1, s2, s3 = zeros(16), zeros(16), zeros(16), zeros(16)
-        for f in range(0, width, LANES):
+        for f in range(0, size, LANES):
             direction = load(p, f, 16)
             s0 = multiply_add(load_floats(vectors, y0 + f, 16), direction, s0)
             s1 = multiply_add(load_floats(vectors, y1 + f, 16), direction, s1)
@@ -95,10 +108,11 @@ def _add_products_blocked(history: Any, start: Any, stop: Any, width: Any, p: An
         # The weights of the four; a repeated entry gets 0.
         w0, w1 = values[i * step], values[i1 * step] if i + 1 < stop else none
         w2, w3 = values[i2 * step] if i + 2 < stop else none, values[i3 * step] if i + 3 < stop else none
-        b0, b1 = broadcast(history.alpha * w0 * reduce_add(s0), 16), broadcast(history.alpha * w1 * reduce_add(s1), 16)
-        b2, b3 = broadcast(history.alpha * w2 * reduce_add(s2), 16), broadcast(history.alpha * w3 * reduce_add(s3), 16)
+        t0, t1, t2, t3 = reduce_add(s0), reduce_add(s1), reduce_add(s2), reduce_add(s3)
+        b0, b1 = broadcast(alpha * w0 * t0, 16), broadcast(alpha * w1 * t1, 16)
+        b2, b3 = broadcast(alpha * w2 * t2, 16), broadcast(alpha * w3 * t3, 16)
         # Adds the four weighted vectors to the result.
-        for f in range(0, width, LANES):
+        for f in range(0, size, LANES):
             result = load(out, f, 16)
             result = multiply_add(load_floats(vectors, y0 + f, 16), b0, result)
             result = multiply_add(load_floats(vectors, y1 + f, 16), b1, result)
@@ -120,7 +134,7 @@ def curvature(history: Any, width: Any, p: Any) -> float:  # type: ignore[empty-
 
 @overload(curvature, jit_options={"fastmath": set(FAST), "nogil": True}, inline="never")  # type: ignore[misc]
 def _choose_curvature(history: Any, width: Any, p: Any) -> Any:
-    return _curvature_in_registers if isinstance(width, StaticType) else _curvature_blocked
+    return _curvature_in_registers if keeps_rows(history, width) else _curvature_blocked
 
 
 def _curvature_in_registers(history: Any, width: Any, p: Any) -> Any:
@@ -145,14 +159,15 @@ def _curvature_in_registers(history: Any, width: Any, p: Any) -> Any:
 
 def _curvature_blocked(history: Any, width: Any, p: Any) -> Any:
     # Four entries at a time. After the last entry, the last one is repeated with weight 0.
-    indices, values, vectors, step = history.indices, history.values, history.vectors, history.step
-    stop, alpha, none, total = history.count, history.alpha, float32(0), np.float64(0)
+    size, step, alpha = constant(width), history.step, history.alpha
+    indices, values, vectors = history.indices, history.values, history.vectors
+    stop, none, total = history.count, float32(0), np.float64(0)
     for i in range(0, stop, 4):
         i1, i2, i3 = min(i + 1, stop - 1), min(i + 2, stop - 1), min(i + 3, stop - 1)
-        y0, y1 = np.int64(indices[i]) * width, np.int64(indices[i1]) * width
-        y2, y3 = np.int64(indices[i2]) * width, np.int64(indices[i3]) * width
+        y0, y1 = np.int64(indices[i]) * size, np.int64(indices[i1]) * size
+        y2, y3 = np.int64(indices[i2]) * size, np.int64(indices[i3]) * size
         s0, s1, s2, s3 = zeros(16), zeros(16), zeros(16), zeros(16)
-        for f in range(0, width, LANES):
+        for f in range(0, size, LANES):
             direction = load(p, f, 16)
             s0 = multiply_add(load_floats(vectors, y0 + f, 16), direction, s0)
             s1 = multiply_add(load_floats(vectors, y1 + f, 16), direction, s1)

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from numba.extending import overload
 
-from fastrec.kernels._jit import FAST, StaticType, constant, kernel
+from fastrec.kernels._jit import FAST, constant, kernel
 from fastrec.kernels.als import Equations, build_equations
-from fastrec.kernels.als_entries import FOUR, History, add_products
+from fastrec.kernels.als_entries import FOUR, History, add_products, keeps_rows
 from fastrec.kernels.arrays import Floats
 from fastrec.kernels.definite import factorize, substitute
 from fastrec.kernels.lanes import LANES
@@ -60,7 +60,7 @@ def _add_right(history: Any, start: Any, stop: Any, width: Any, out: Any) -> flo
 
 @overload(_add_right, jit_options={"fastmath": set(FAST), "nogil": True}, inline="never")  # type: ignore[misc]
 def _choose_add_right(history: Any, start: Any, stop: Any, width: Any, out: Any) -> Any:
-    return _add_right_in_registers if isinstance(width, StaticType) else _add_right_blocked
+    return _add_right_in_registers if keeps_rows(history, width) else _add_right_blocked
 
 
 def _add_right_in_registers(history: Any, start: Any, stop: Any, width: Any, out: Any) -> Any:
@@ -85,15 +85,47 @@ def _add_right_in_registers(history: Any, start: Any, stop: Any, width: Any, out
 
 
 def _add_right_blocked(history: Any, start: Any, stop: Any, width: Any, out: Any) -> Any:
-    squares = zeros(16)
-    for i in range(start, stop):
-        at = np.int64(history.indices[i]) * width
-        confidence = broadcast(float32(1) + history.alpha * history.values[i * history.step], 16)
-        for f in range(0, width, LANES):
-            part = multiply(load_floats(history.vectors, at + f, 16), confidence)
-            store(out, f, add(part, load(out, f, 16)))
-            squares = multiply_add(part, part, squares)
+    # Four entries at a time. After the last entry, the last one is repeated with weight 0.
+    size, step, alpha = constant(width), history.step, history.alpha
+    indices, values, vectors = history.indices, history.values, history.vectors
+    one, none, squares = float32(1), float32(0), zeros(16)
+    for i in range(start, stop, 4):
+        # Prefetches the vectors of four later entries.
+        for ahead in range(i + AHEAD, min(i + AHEAD + 4, history.left)):
+            soon = np.int64(indices[ahead]) * size
+            for f in range(0, size, LANES):
+                prefetch(vectors, soon + f)
+        # The places of the four vectors, and their weights; a repeated entry gets 0.
+        i1, i2, i3 = min(i + 1, stop - 1), min(i + 2, stop - 1), min(i + 3, stop - 1)
+        y0, y1 = np.int64(indices[i]) * size, np.int64(indices[i1]) * size
+        y2, y3 = np.int64(indices[i2]) * size, np.int64(indices[i3]) * size
+        c0, c1 = one + alpha * values[i * step], one + alpha * values[i1 * step] if i + 1 < stop else none
+        c2 = one + alpha * values[i2 * step] if i + 2 < stop else none
+        c3 = one + alpha * values[i3 * step] if i + 3 < stop else none
+        b0, b1, b2, b3 = broadcast(c0, 16), broadcast(c1, 16), broadcast(c2, 16), broadcast(c3, 16)
+        # Adds the sum of the four weighted vectors to the result, and their squares.
+        for f in range(0, size, LANES):
+            p0, p1 = multiply(load_floats(vectors, y0 + f, 16), b0), multiply(load_floats(vectors, y1 + f, 16), b1)
+            p2, p3 = multiply(load_floats(vectors, y2 + f, 16), b2), multiply(load_floats(vectors, y3 + f, 16), b3)
+            squares = multiply_add(p0, p0, multiply_add(p1, p1, squares))
+            squares = multiply_add(p2, p2, multiply_add(p3, p3, squares))
+            store(out, f, add(load(out, f, 16), add(add(p0, p1), add(p2, p3))))
     return reduce_add(squares)
+
+
+def _count_summed(history: Any, width: Any) -> int:
+    """Returns the number of entries that are summed in float32."""
+    raise NotImplementedError  # compiled by `_choose_count`
+
+
+@overload(_count_summed)  # type: ignore[misc]
+def _choose_count(history: Any, width: Any) -> Any:
+    count = SUMMED if keeps_rows(history, width) and width.value <= FOUR else SUMMED // 2
+
+    def answer(history: Any, width: Any) -> int:
+        return count
+
+    return answer
 
 
 @kernel(fastmath=FAST, inline=True)
@@ -104,7 +136,7 @@ def _add_entries(history: Any, width: Any, p: Any, out: Any, sums: Any, right: b
     squares.
     """
     size, squares = constant(width), np.float64(0)
-    summed = SUMMED if size <= FOUR else SUMMED // 2
+    summed = _count_summed(history, width)
     many = history.count > summed
     # The sum goes on in float64 if there are many entries.
     if many:

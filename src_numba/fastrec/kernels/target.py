@@ -3,7 +3,7 @@
 Nearly all operations of kernels are LLVM's own and run anywhere: LLVM replaces an instruction that a processor lacks by
 several others. This module names the exceptions: instructions that only some processors have, and operations that LLVM
 turns into a call of a library that may be missing (float16 without F16C). Code that emits one asks `has` first, and has
-an alternative.
+an alternative. Code that would hold more than the registers do asks as well.
 """
 
 import ctypes
@@ -22,6 +22,7 @@ NEEDS: dict[str, dict[str, list[set[str]]]] = {
     "avx_vnni": {"x86_64": [{"avxvnni"}, {"avx512vnni", "avx512bw", "avx512vl"}]},
     "avx2": {"x86_64": [{"avx2"}]},
     "neon": {"aarch64": [{"dotprod"}]},
+    "wide_registers": {"x86_64": [{"avx512f"}]},  # 32 of 64 bytes: several whole rows of float32
 }
 
 # The names of ARM's dot product in each operating system: asm/hwcap.h, <sys/sysctl.h> and winnt.h.
