@@ -42,7 +42,6 @@ UNTESTED = {  # modules without a file of tests, and where they are tested
     "plots/compression": "plots/test_style", "plots/titles": "plots/test_user",
     "serving/asgi": "types alone", "serving/endpoint": "serving/test_routes",
     "serving/failure": "serving/test_supervisor", "serving/messages": "serving/test_openapi",
-    "serving/refusal": "serving/test_parsing",
 }  # fmt: skip
 
 

@@ -306,8 +306,9 @@ class Blend(Ensemble, Explaining):
             audience, truth = everyone.part(batch), pick_rows(hidden, batch)
             views = {number: self._view(member, audience) for number, member in enumerate(members)}
             codes = self._propose(views, self.candidates, ItemFilter(audience.seen()))
+            width = codes.shape[1]  # a batch of one user has no places to spare
             for number, view in views.items():
-                said[number, batch] = np.where(codes >= 0, self._compare(view, codes), NOTHING)
+                said[number, batch, :width] = np.where(codes >= 0, self._compare(view, codes), NOTHING)
             cells = cell_keys(np.arange(len(codes))[:, None], codes, truth.shape[1])
-            hits[batch] = np.isin(cells, cell_numbers(truth)) & (codes >= 0)
+            hits[batch, :width] = np.isin(cells, cell_numbers(truth)) & (codes >= 0)
         return Judgement(said, hits, np.minimum(np.diff(hidden.indptr), CUT))

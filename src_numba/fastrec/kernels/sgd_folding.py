@@ -51,11 +51,10 @@ def fold_pairs(
             prior = load_row(priors, np.int64(u) * size, width)
         x = load_row(out, np.int64(u) * size, width)
         # Passes over the history, each step shorter than the one before.
-        steps = passes * (end - begin)
         for turn in range(passes):
             for entry in range(begin, end):
                 taken = turn * (end - begin) + entry - begin
-                rate, number = sizes.rate * (ONE - float32(taken) / float32(steps)), taken * DRAWS
+                number, rate = taken * DRAWS, sizes.rate * (ONE - float32(taken) / float32(passes * (end - begin)))
                 i = np.int64(entries.indices[entry])
                 y = load_row(rows, i * size, width)
                 # The same draws as in `step_pairs`.
