@@ -97,7 +97,8 @@ def served(folder: Folder, repeats: int) -> Iterator[Record]:
         for name, asked in {"known user": known, "history": given}.items():
             times = [[_milliseconds(lambda: model.answer_one(who, 10)) for who in asked] for _ in range(repeats + 1)]
             took[f"{name}, CPU ms"] = float(np.median(times[1:]))  # without the first, which warms up
-        yield {"model": f"TwoStage of {what}", **took, "ranker": model.uses_ranker_, "GFLOP/s": 2 * 1024**3 / product / 1e6}
+        speed = 2 * 1024**3 / product / 1e6
+        yield {"model": f"TwoStage of {what}", **took, "ranker": model.uses_ranker_, "GFLOP/s": speed}
 
 
 def _milliseconds(call: Callable[[], Any]) -> float:
