@@ -2,6 +2,11 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist worksteal -rs
+# The path of uv, which installs in a part of pip's time; empty: pip.
+UV ?=
+# Makes an environment, and installs into it.
+venv = test -x $(1)/bin/python || $(if $(UV),$(UV) venv --quiet --seed --python $(PYTHON),$(PYTHON) -m venv) $(1)
+install = $(if $(UV),$(UV) pip install --quiet --python $(1)/bin/python,$(1)/bin/python -m pip install --quiet --disable-pip-version-check)
 
 .PHONY: demo lint quick test chosen test-spark test-arm docs package bench clean
 
@@ -36,8 +41,8 @@ test-spark: .venv-spark/installed
 	else echo "Java is not on this machine: Spark itself was not tried, only Sail"; fi
 
 .venv-spark/installed: pyproject.toml
-	test -x .venv-spark/bin/python || $(PYTHON) -m venv .venv-spark
-	.venv-spark/bin/python -m pip install --quiet --disable-pip-version-check --editable ".[spark-test]"
+	$(call venv,.venv-spark)
+	$(call install,.venv-spark) --editable ".[spark-test]"
 	touch $@
 
 # Tests on an emulated ARM processor, in .venv-arm: ten minutes and more.
@@ -62,8 +67,8 @@ bench: .venv/bench
 
 # One stamp for each set of packages: installed again when pyproject.toml changes.
 .venv/%: pyproject.toml
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[$*]"
+	$(call venv,.venv)
+	$(call install,.venv) --editable ".[$*]"
 	touch $@
 
 clean:

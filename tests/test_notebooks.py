@@ -19,7 +19,7 @@ from fastrec.matrix.code_matrix import check_matrix
 from fastrec.models import estimators
 from fastrec.models.ranking import Affinity, CategoryCounts, Facts, Feature, Known
 
-QUICK = {"factors": 2, "iterations": 1, "random_state": 0, "verbose": False, "n_probe": 1}
+QUICK = {"factors": 2, "iterations": 1, "random_state": 0, "verbose": False, "n_probe": 1, "trials": 1}
 COUNTS = np.random.default_rng(0).integers(0, 3, (24, 16)).astype(np.float32)
 TIMED = fr.Interactions([0, 1, 2], [2, 1, 0], times=[1, 2, 3], time_unit="s")
 KNOWN = Known(
