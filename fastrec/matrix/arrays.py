@@ -12,6 +12,10 @@ Floats: TypeAlias = NDArray[np.float32]
 SMALLEST = np.finfo(np.float32).tiny  # the smallest normal number, above 0
 LARGEST_CODE = 2**31 - 1
 
+# Flags of arrays as NumPy numbers them: C-contiguous and aligned; and these with writeable.
+AS_READ = 0x0001 | 0x0100
+FORM = AS_READ | 0x0400
+
 
 def check_codes(name: str, codes: Any, size: int) -> NDArray[np.int32]:
     """Returns `codes` as one-dimensional int32, all from 0 to `size` - 1; an error names the first bad one.
@@ -72,11 +76,11 @@ def readonly(array: NDArray[Any]) -> NDArray[Any]:
     >>> readonly(np.zeros(3)).flags.writeable
     False
     """
-    flags = array.flags
-    if flags.c_contiguous and flags.aligned and not flags.writeable:
+    flags = array.flags.num
+    if flags & FORM == AS_READ:
         return array
-    view = array.view() if flags.c_contiguous and flags.aligned else np.require(array, requirements=["C", "A"]).view()
-    view.flags.writeable = False
+    view = array.view() if flags & AS_READ == AS_READ else np.require(array, requirements=["C", "A"]).view()
+    view.setflags(write=False)
     return view
 
 
@@ -108,7 +112,7 @@ def aligned_zeros(rows: int, width: int, dtype: Any = np.float32) -> NDArray[Any
     """Zeros of shape (rows, width) that start at a cache line."""
     size = rows * width * np.dtype(dtype).itemsize
     raw = np.zeros(size + 64, np.uint8)
-    start = -raw.ctypes.data % 64
+    start = -raw.__array_interface__["data"][0] % 64
     aligned: NDArray[Any] = raw[start : start + size].view(dtype).reshape(rows, width)
     return aligned
 

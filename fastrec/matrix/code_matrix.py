@@ -69,9 +69,10 @@ def keep_entries(matrix: CodeMatrix, kept: NDArray[np.bool_], width: int | None 
     >>> keep_entries(check_matrix([[1, 2]]), np.array([False, True])).toarray()
     array([[0., 2.]], dtype=float32)
     """
-    before = starts_of(kept)
     shape = (matrix.shape[0], matrix.shape[1] if width is None else width)
-    return assemble_csr(matrix.data[kept], matrix.indices[kept], before[matrix.indptr], shape)
+    codes = matrix.indices[kept]
+    starts = np.array([0, len(codes)]) if shape[0] == 1 else starts_of(kept)[matrix.indptr]
+    return assemble_csr(matrix.data[kept], codes, starts, shape)
 
 
 def drop_zeros(matrix: CodeMatrix) -> CodeMatrix:
@@ -81,7 +82,7 @@ def drop_zeros(matrix: CodeMatrix) -> CodeMatrix:
     >>> drop_zeros(assemble_csr(data, indices, indptr, (1, 2))).nnz
     1
     """
-    if np.count_nonzero(matrix.data) == matrix.nnz:
+    if np.count_nonzero(matrix.data) == len(matrix.data):
         return matrix
     kept = keep_entries(matrix, matrix.data != 0)
     return assemble_csr(readonly(kept.data), readonly(kept.indices), readonly(kept.indptr), kept.shape)

@@ -148,7 +148,7 @@ def transpose(matrix: CodeMatrix, n_jobs: int) -> CodeMatrix:
 
 def shared_value(values: NDArray[np.float32]) -> NDArray[np.float32]:
     """One value if all are equal, otherwise all of them."""
-    return values[:1] if len(values) and values[0] == values[-1] and np.all(values == values[0]) else values
+    return values[:1] if len(values) and values[0] == values[-1] and (values == values[0]).all() else values
 
 
 def spread_evenly(rows: NDArray[np.int64], most: int) -> NDArray[np.int64]:

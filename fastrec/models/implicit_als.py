@@ -23,7 +23,7 @@ from fastrec.models.base.updating import Change
 from fastrec.models.base.weighting import Weighted
 from fastrec.options import EPOCHS, FACTORS, VALIDATION, Choice, Flag, Integer, Number, Options
 from fastrec.parallel import effective_jobs, one_blas_thread
-from fastrec.solvers.als import Side, Solver, gather, gramian, rotate, start_rows
+from fastrec.solvers.als import Fixed, Side, Solver, gather, gramian, rotate, start_rows
 from fastrec.solvers.als_bases import Gramians, choose_bases, eigenbasis, is_balanced, relaxation
 from fastrec.solvers.als_settings import DataSize, Settings
 from fastrec.solvers.epochs import Callback, EpochLoop, hold_out, seed_of, validation_ndcg
@@ -33,7 +33,8 @@ from fastrec.solvers.ridge import STRENGTH, FeatureRidge
 VALIDATION_ROWS = 4_000
 
 
-FOLD_IN: Key[tuple[Floats, NDArray[np.float64]]] = Key("fold-in")
+EIGENVALUES: Key[NDArray[np.float64]] = Key("eigenvalues")
+FOLD_IN: Key[Fixed] = Key("fold-in")
 
 
 class ImplicitALS(Fading, Weighted, Explaining, FeaturedFactors):
@@ -146,7 +147,7 @@ class ImplicitALS(Fading, Weighted, Explaining, FeaturedFactors):
     """
 
     capabilities: ClassVar[frozenset[str]] = frozenset({"transform", "similar_users", "explain", "partial_fit"})
-    _of_items: ClassVar[tuple[Key[Any], ...]] = (*FeaturedFactors._of_items, FOLD_IN)
+    _of_items: ClassVar[tuple[Key[Any], ...]] = (*FeaturedFactors._of_items, EIGENVALUES, FOLD_IN)
     _options: ClassVar[Options] = {
         "factors": replace(FACTORS, also=("auto",)),
         "regularization": Number(0, log=True, also=("auto",)),
@@ -389,10 +390,10 @@ class ImplicitALS(Fading, Weighted, Explaining, FeaturedFactors):
         return Solver(method, self.cg_steps, 0.0, relaxation(epoch), jobs)
 
     def _fold_in(self, matrix: CodeMatrix) -> Floats:
-        vectors, eigenvalues = self._derived.get(FOLD_IN, self._fold_in_arrays)
+        fixed = self._derived.get(FOLD_IN, self._find_fixed)
         side = Side(matrix, self.alpha_, self._strength, self.regularization_exponent)
         jobs = effective_jobs(self.n_jobs) if matrix.shape[0] > 1 else 1
-        return _without_padding(side.fold(vectors, eigenvalues, jobs), self._rank)
+        return _without_padding(side.fold(fixed, jobs), self._rank)
 
     def _fold_in_from(self, matrix: CodeMatrix, vectors: Floats) -> Floats:
         """Folds in by histories; features serve users without a history."""
@@ -423,7 +424,7 @@ class ImplicitALS(Fading, Weighted, Explaining, FeaturedFactors):
             rotate(users, basis, jobs)
             rotate(items, basis, jobs)
             side = Side(rows, self.alpha_, self._strength, self.regularization_exponent)
-            items[change.items] = side.fold(users, values, jobs)
+            items[change.items] = side.fold(Fixed.of(users, values), jobs)
             _, basis = eigenbasis(gramian(items, jobs), self._rank)
             rotate(items, basis, jobs)
         return items
@@ -432,7 +433,7 @@ class ImplicitALS(Fading, Weighted, Explaining, FeaturedFactors):
         """The contribution c_i y_aᵀ A⁻¹ y_i of each entry i of the row, A being the matrix of its equations (Hu et
         al. 2008, 5).
         """
-        _, eigenvalues = self._derived.get(FOLD_IN, self._fold_in_arrays)
+        eigenvalues = self._derived.get(EIGENVALUES, self._find_eigenvalues)
         vectors = self.item_factors_[history.indices].astype(np.float64)
         extra = self.alpha_ * history.data.astype(np.float64)
         penalty = self._strength * (history.shape[1] + extra.sum()) ** self.regularization_exponent
@@ -441,16 +442,17 @@ class ImplicitALS(Fading, Weighted, Explaining, FeaturedFactors):
         shares: NDArray[np.float64] = (1 + extra) * (vectors @ weights)
         return shares
 
-    def _fold_in_arrays(self) -> tuple[Floats, NDArray[np.float64]]:
-        """The item factors at the kernel's width, and the diagonal of the Gramian of items with events, which is
-        diagonal.
-        """
+    def _find_fixed(self) -> Fixed:
+        return Fixed.of(self._at_kernel_width(), self._derived.get(EIGENVALUES, self._find_eigenvalues))
+
+    def _find_eigenvalues(self) -> NDArray[np.float64]:
+        """The diagonal of the Gramian of items with events, which is diagonal."""
         squares = np.zeros(self.item_factors_.shape[1])
         known = self.item_counts_ > 0  # vectors from features are no part of the loss
         for first in range(0, len(self.item_factors_), 4096):
             block = self.item_factors_[first : first + 4096][known[first : first + 4096]]
             squares += np.square(block, dtype=np.float64).sum(axis=0)
-        return self._at_kernel_width(), squares
+        return squares
 
     def _at_kernel_width(self) -> Floats:
         if self._rank % LANES == 0:
@@ -460,11 +462,11 @@ class ImplicitALS(Fading, Weighted, Explaining, FeaturedFactors):
         return vectors
 
     def _whole(self) -> dict[str, NDArray[Any]]:
-        return {"eigenvalues": self._derived.get(FOLD_IN, self._fold_in_arrays)[1]}
+        return {"eigenvalues": self._derived.get(EIGENVALUES, self._find_eigenvalues)}
 
     def _with_items(self, items: Codes, arrays: Mapping[str, Any], whole: Mapping[str, NDArray[Any]]) -> Self:
         part = super()._with_items(items, arrays, whole)
-        part._derived.get(FOLD_IN, lambda: (part._at_kernel_width(), whole["eigenvalues"]))
+        part._derived.put(EIGENVALUES, whole["eigenvalues"])
         return part
 
 

@@ -527,14 +527,9 @@ class MLPRecommender(Recommender):
         jobs = effective_jobs(self.n_jobs)
         return self._scorer().score_pairs(vectors, row_numbers(items).astype(np.int32), items.indices, jobs)
 
-    def pair_scores(self, audience: Audience, rows: Rows, items: Codes) -> Floats:
-        """See `Asked.pair_scores`."""
-        scores = np.empty(len(items), np.float32)
-        for part, places, own in self._batches_of_pairs(audience, rows):
-            scores[places] = self._scorer().score_pairs(
-                self._vectors(part), own.astype(np.int32), items[places], effective_jobs(self.n_jobs)
-            )
-        return scores
+    def _score_pairs(self, audience: Audience, rows: Rows, items: Codes) -> Floats:
+        jobs = effective_jobs(self.n_jobs)
+        return self._scorer().score_pairs(self._vectors(audience), rows.astype(np.int32), items, jobs)
 
     def _similar_items(self, items: Codes, k: int) -> tuple[Codes, Floats]:
         """Finds items by the cosine of their embeddings."""

@@ -26,6 +26,7 @@ PIECES = 64  # the maximum number of pieces of a half epoch: enough for any bala
 LARGEST = float(np.finfo(np.float32).max)  # the largest weight of a row
 PIECE_COST = 10_000  # the minimum number of entries in a piece
 ROW_COST = 16  # the cost of a row besides its entries, in entries
+ONE = np.float32(1)
 
 
 class Gathered(NamedTuple):
@@ -49,6 +50,31 @@ class Gathered(NamedTuple):
         """Some vectors as numbers, without the scale, of shape (n, width)."""
         rows = self.vectors[codes]
         return (rows.view(np.float16) if rows.dtype == np.uint16 else rows).astype(np.float64) / self.scale
+
+
+class Fixed(NamedTuple):
+    """The vectors of the other side in the form for fold-in, made once for all that is folded in.
+
+    Parameters
+    ----------
+    vectors
+        float32, flat: n vectors of `width` numbers, read-only.
+    squares
+        The eigenvalues of the vectors' Gramian, float32, of shape (width,), with ones for padding, read-only.
+    width
+        The width of the vectors: known to the compiler, if a row fits in registers.
+    """
+
+    vectors: Floats
+    squares: NDArray[np.float32]
+    width: Static | int
+
+    @classmethod
+    def of(cls, vectors: Floats, eigenvalues: NDArray[np.float64]) -> "Fixed":
+        """Makes the form of vectors of shape (n, width), with the eigenvalues of their Gramian."""
+        width = vectors.shape[1]
+        size = Static(width) if width <= REGISTERS else width
+        return cls(readonly(vectors.reshape(-1)), padded_squares(eigenvalues, 1.0, width), size)
 
 
 class Objective(NamedTuple):
@@ -95,16 +121,15 @@ class Side:
     def __init__(self, matrix: CodeMatrix, alpha: float, regularization: float, exponent: float) -> None:
         self.entries = Entries(*map(readonly, (matrix.indptr, matrix.indices, shared_value(matrix.data))))
         self.alpha = np.float32(alpha)
-        lengths = np.diff(matrix.indptr)
-        sums = np.empty(matrix.shape[0])
+        n, width = matrix.shape
+        sums = np.empty(n)
         sum_rows(self.entries.indptr, self.entries.values, sums)
-        confidence = matrix.shape[1] + alpha * sums
+        confidence = width + alpha * sums
         weights = np.minimum(confidence**exponent, LARGEST)
         self.penalties = (regularization * weights).astype(np.float32)
         self.weights = None if exponent == 0 else weights.astype(np.float32)
-        cost = matrix.nnz + ROW_COST * len(lengths)
-        pieces = min(PIECES, 1 + cost // PIECE_COST)
-        self.cuts = np.unique(balanced_cuts(lengths + ROW_COST, pieces)) if pieces > 1 else np.array([0, len(lengths)])
+        pieces = min(PIECES, 1 + (len(self.entries.indices) + ROW_COST * n) // PIECE_COST)
+        self.cuts = [0, n] if pieces == 1 else _cut_rows(matrix, pieces)
 
     def solve(self, solutions: Floats, gathered: Gathered, solver: Solver) -> Objective:
         """Moves each row of `solutions`, in place, towards its solution given the other side's vectors.
@@ -131,15 +156,14 @@ class Side:
         run_pieces(solve_piece, range(len(self.cuts) - 1), solver.n_jobs)
         return Objective(float(losses.sum()), float(norms.sum()))
 
-    def fold(self, vectors: Floats, eigenvalues: NDArray[np.float64], n_jobs: int) -> Floats:
-        """Solves each row given the other side's `vectors`, with the accuracy stated in docs/explanation/ials.md."""
-        solutions = aligned_zeros(len(self.entries.indptr) - 1, vectors.shape[1])
-        equations = self._equations(Gathered(vectors, 1.0, eigenvalues))
-        width, flat = vectors.shape[1], solutions.reshape(-1)
-        size = Static(width) if width <= REGISTERS else width
+    def fold(self, fixed: Fixed, n_jobs: int) -> Floats:
+        """Solves each row given the other side's vectors, with the accuracy stated in docs/explanation/ials.md."""
+        vectors, squares, width = fixed
+        solutions = aligned_zeros(len(self.penalties), len(squares))
+        equations, flat = Equations(vectors, squares, readonly(self.penalties), self.alpha, ONE), solutions.reshape(-1)
 
         def fold_piece(piece: int) -> None:
-            fold_rows(self.entries, self.cuts[piece], self.cuts[piece + 1], equations, size, flat)
+            fold_rows(self.entries, self.cuts[piece], self.cuts[piece + 1], equations, width, flat)
 
         run_pieces(fold_piece, range(len(self.cuts) - 1), n_jobs)
         return solutions
@@ -147,12 +171,22 @@ class Side:
     def _equations(self, gathered: Gathered) -> Equations:
         """The common part of the rows' equations."""
         vectors, scale, eigenvalues = gathered
-        squared = (floored(eigenvalues) * scale**2).astype(np.float32)
-        squared = np.concatenate([squared, np.ones(vectors.shape[1] - len(squared), np.float32)])
+        squares = padded_squares(eigenvalues, scale, vectors.shape[1])
         penalties = self.penalties * np.float32(scale**2)
-        return Equations(
-            readonly(vectors.reshape(-1)), readonly(squared), readonly(penalties), self.alpha, np.float32(scale)
-        )
+        return Equations(readonly(vectors.reshape(-1)), squares, readonly(penalties), self.alpha, np.float32(scale))
+
+
+def _cut_rows(matrix: CodeMatrix, pieces: int) -> list[int]:
+    """Cuts rows into at most so many pieces of about equal cost."""
+    cuts: list[int] = np.unique(balanced_cuts(np.diff(matrix.indptr) + ROW_COST, pieces)).tolist()
+    return cuts
+
+
+def padded_squares(eigenvalues: NDArray[np.float64], scale: float, width: int) -> NDArray[np.float32]:
+    """The floored eigenvalues of scaled vectors, and ones for their padding, of shape (width,), read-only."""
+    squares = np.ones(width, np.float32)
+    squares[: len(eigenvalues)] = floored(eigenvalues) * scale**2
+    return readonly(squares)
 
 
 def floored(eigenvalues: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -26,7 +26,13 @@ WORTH_THREADS = 1 << 16
 
 def rows_of(matrix: CodeMatrix) -> Entries:
     """A matrix in the form for kernels: one value if all are equal, otherwise one for each entry."""
-    return Entries(*map(readonly, (matrix.indptr, matrix.indices, shared_value(matrix.data))))
+    return Entries(readonly(matrix.indptr), readonly(matrix.indices), readonly(shared_value(matrix.data)))
+
+
+def summed_rows(matrix: CodeMatrix) -> Entries:
+    """Rows in the form for kernels that only sum: whether the values of a single row are equal is not looked at."""
+    values = matrix.data if matrix.shape[0] == 1 else shared_value(matrix.data)
+    return Entries(readonly(matrix.indptr), readonly(matrix.indices), readonly(values))
 
 
 class WeightedColumns(NamedTuple):

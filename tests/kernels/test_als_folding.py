@@ -7,7 +7,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from fastrec.matrix.code_matrix import check_matrix
-from fastrec.solvers.als import Side, gramian
+from fastrec.solvers.als import Fixed, Side, gramian
 from fastrec.solvers.als_bases import eigenbasis
 from tests.reference.solved_rows import assert_implicit
 
@@ -51,7 +51,7 @@ def test_implicit_rows_are_solved_within_the_bounds(system):
     padded[:, :width] = vectors
     squares = np.square(vectors, dtype=np.float64).sum(axis=0)
     side = Side(check_matrix(data), alpha, penalty, exponent)
-    solutions = side.fold(padded, squares, 1)
+    solutions = side.fold(Fixed.of(padded, squares), 1)
     assert not solutions[:, width:].any()
     wide = vectors.astype(np.float64)
     assert_implicit(
@@ -75,7 +75,7 @@ def test_right_sides_that_cancel_are_solved_within_the_bounds(seed, width, n, al
     padded[:, :width] = vectors
     data = sp.csr_matrix((rng.random((8, n)) < 0.7).astype(np.float32))
     side = Side(check_matrix(data), 10.0**alpha, penalty, 0.0)
-    solutions = side.fold(padded, np.square(vectors, dtype=np.float64).sum(axis=0), 1)[:, :width]
+    solutions = side.fold(Fixed.of(padded, np.square(vectors, dtype=np.float64).sum(axis=0)), 1)[:, :width]
     wide = vectors.astype(np.float64)
     assert_implicit(vectors, data, solutions, wide.T @ wide, 10.0**alpha, lambda extra: penalty)
 
@@ -95,6 +95,6 @@ def test_one_vector_again_and_again_is_solved_within_the_bounds(width, n):
             n * 10.0 ** rng.uniform(-2, 2),
         )
         data = sp.csr_matrix(np.ones((1, n), np.float32))
-        solutions = Side(check_matrix(data), alpha, penalty, 0.0).fold(vectors, squares, 1)[:, :width]
+        solutions = Side(check_matrix(data), alpha, penalty, 0.0).fold(Fixed.of(vectors, squares), 1)[:, :width]
         known, strength = np.diag(squares), penalty
         assert_implicit(wide, data, solutions, known, alpha, lambda extra, strength=strength: strength)

@@ -18,7 +18,7 @@ from fastrec.models.base.derived import Key
 from fastrec.models.base.item_filter import Excluded, ItemFilter, mask_of
 from fastrec.models.base.items import read_items
 from fastrec.models.base.learner import Learner
-from fastrec.models.base.scores import DenseScores, SearchedScores
+from fastrec.models.base.scores import DenseScores, SearchedScores, scores_of_pairs
 from fastrec.models.base.single import Single, SingleAnswer
 from fastrec.models.base.tracing import Step, end_in_list
 from fastrec.retrieval import TopK
@@ -290,18 +290,21 @@ class Answering(Learner):
 
     def pair_scores(self, audience: Audience, rows: Rows, items: Codes) -> Floats:
         """See `Asked.pair_scores`."""
+        if len(audience) == 1 and len(rows):  # a single user needs no batches
+            return self._score_pairs(audience, rows, items)
         scores = np.empty(len(items), np.float32)
         for part, places, own in self._batches_of_pairs(audience, rows):
-            scores[places] = self._dense(part)[own, items[places]]
+            scores[places] = self._score_pairs(part, own, items[places])
         return scores
+
+    def _score_pairs(self, audience: Audience, rows: Rows, items: Codes) -> Floats:
+        """The `pair_scores` of a batch of users, at least one pair, in ascending order of rows."""
+        return scores_of_pairs(self._dense(audience), rows, items)
 
     def _batches_of_pairs(self, audience: Audience, rows: Rows) -> Iterator[tuple[Audience, Rows, Rows]]:
         """Yields users in batches: their codes, the places of their pairs, and the number of each pair's user in
         the batch.
         """
-        if len(audience) == 1 and len(rows):
-            yield audience, np.arange(len(rows)), rows
-            return
         order = np.argsort(rows, kind="stable")
         ascending = rows[order]
         for batch in self._batches(len(audience)):

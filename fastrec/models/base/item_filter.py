@@ -80,7 +80,7 @@ def mask_of(codes: Codes, n: int) -> NDArray[np.bool_]:
 
 
 def _both(first: Allowed, second: Allowed) -> Allowed:
-    if first is None or second is None:
+    if first is None or second is None or first is second:
         return second if first is None else first
     if isinstance(second, CodeMatrix):
         first, second = second, first
@@ -91,7 +91,7 @@ def _both(first: Allowed, second: Allowed) -> Allowed:
 
 def _same(first: Any, second: Any) -> bool:
     """Compares the codes of a single user with a matrix of one row, too."""
-    if first is None or second is None:
+    if first is None or second is None or first is second:
         return first is second
     if isinstance(first, np.ndarray) and isinstance(second, np.ndarray):
         return np.array_equal(first, second)

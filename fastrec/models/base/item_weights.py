@@ -18,13 +18,14 @@ from fastrec.models.base.audience import Audience
 from fastrec.models.base.derived import Key
 from fastrec.models.base.explanation import Explaining
 from fastrec.models.base.item_filter import ItemFilter
+from fastrec.models.base.scores import scores_of_pairs
 from fastrec.models.base.single import Single
 from fastrec.models.base.updating import Change, Updating
 from fastrec.parallel import balanced_cuts, effective_jobs, run_pieces
 from fastrec.retrieval.filters import read_filters
 from fastrec.retrieval.select import select_topk
 from fastrec.solvers.dense_rows import DenseRows
-from fastrec.solvers.neighbors import PIECES, WORTH_THREADS, rows_of
+from fastrec.solvers.neighbors import PIECES, WORTH_THREADS, rows_of, summed_rows
 
 WEIGHTS: Key[Entries] = Key("weights")
 ROWS: Key[Any] = Key("rows of the weights")
@@ -34,6 +35,8 @@ CROWDED, COPY_BYTES = 0.125, 1 << 28
 # Lists are made from the items that a history leads to if these are, on average, less than this share of all items.
 FEW_MET = 0.5
 USERS_AT_ONCE = 1 << 14
+# A weight that is found alone takes as long as so many additions of whole rows.
+FOUND_ALONE = 32
 # In a larger catalogue "auto" makes sparse weights: dense ones would take 1.6 GB and a minute.
 LARGEST_DENSE = 20_000
 
@@ -122,12 +125,13 @@ class ItemWeights(Explaining, Updating):
 
     def _additions(self, histories: CodeMatrix) -> float:
         """The approximate number of additions for some histories."""
-        if not histories.nnz:
+        n_entries = len(histories.indices)
+        if not n_entries:
             return 0.0
         density = (
             self.weights_.nnz / self.n_features_in_ if isinstance(self.weights_, CodeMatrix) else len(self.weights_)
         )
-        return float(histories.nnz * density)
+        return float(n_entries * density)
 
     def _kernel_weights(self) -> Any:
         if isinstance(self.weights_, CodeMatrix):
@@ -139,7 +143,7 @@ class ItemWeights(Explaining, Updating):
 
         They are `_kernel_weights`, or dense rows with histories that hold the places of the rows in place of codes.
         """
-        rows, weights = rows_of(histories), self._derived.get(ROWS, self._find_row_weights)
+        rows, weights = summed_rows(histories), self._derived.get(ROWS, self._find_row_weights)
         return weights.of(rows) if isinstance(weights, DenseRows) else (rows, weights)
 
     def _find_row_weights(self) -> Any:
@@ -148,16 +152,20 @@ class ItemWeights(Explaining, Updating):
             return self._kernel_weights()
         return DenseRows(self._kernel_weights(), n)
 
-    def pair_scores(self, audience: Audience, rows: Rows, items: Codes) -> NDArray[np.float32]:
-        """See `Asked.pair_scores`."""
-        weights = self._kernel_weights()
+    def _score_pairs(self, audience: Audience, rows: Rows, items: Codes) -> Floats:
+        histories = self._weigh(audience)
+        if self._are_rows_cheaper(histories, rows):
+            return scores_of_pairs(ItemWeights._score_batch(self, histories, None), rows, items)
+        weights, scores = self._kernel_weights(), np.empty(len(items), np.float32)
         sum_pairs = sum_pairs_sparse if isinstance(weights, Entries) else sum_pairs_dense
-        scores = np.empty(len(items), np.float32)
-        for part, places, own in self._batches_of_pairs(audience, rows):
-            found = np.empty(len(places), np.float32)
-            sum_pairs(rows_of(self._weigh(part)), readonly(own), readonly(items[places]), weights, found)
-            scores[places] = found
+        sum_pairs(summed_rows(histories), readonly(rows), readonly(items), weights, scores)
         return scores
+
+    def _are_rows_cheaper(self, histories: CodeMatrix, rows: Rows) -> bool:
+        """Tells whether to score all items for each history, or each pair alone: the bits are the same."""
+        n, width = histories.shape
+        found = len(rows) * len(histories.indices) if n == 1 else np.diff(histories.indptr)[rows].sum()
+        return bool(self._additions(histories) + n * width < FOUND_ALONE * found)
 
     def _contributions(self, history: CodeMatrix, item: int) -> NDArray[Any]:
         contributions: NDArray[Any] = history.data.astype(np.float64) * self._weights_of(history.indices, item)

@@ -22,6 +22,12 @@ def in_rows(found: tuple[Codes, Floats]) -> tuple[Codes, Floats]:
     return found[0][None], found[1][None]
 
 
+def scores_of_pairs(dense: Floats, rows: Rows, items: Codes) -> Floats:
+    """The scores of pairs, of shape (p,), from those of all items, of shape (n, n_items)."""
+    found: Floats = dense[0].take(items) if len(dense) == 1 else dense[rows, items]
+    return found
+
+
 class DenseScores:
     """The scores of all items.
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from fastrec.data import Interactions
 from fastrec.fields import Array, Fields
-from fastrec.matrix.arrays import Codes
+from fastrec.matrix.arrays import Codes, Floats
 from fastrec.matrix.cells import cell_keys, cell_numbers
 from fastrec.matrix.code_matrix import CodeMatrix
 from fastrec.matrix.rows import pick_rows, spread_evenly
@@ -237,14 +237,11 @@ class Blend(Ensemble, Explaining):
         scores = view.at(codes)
         return view.in_spans(scores) if self.fusion == "score" else 1 / (RANK_OFFSET + 1.0 + view.count_above(scores))
 
-    def pair_scores(self, audience: Audience, rows: Rows, items: Codes) -> NDArray[np.float32]:
-        """See `Asked.pair_scores`."""
-        scores = np.empty(len(items), np.float32)
-        for part, places, own in self._batches_of_pairs(audience, rows):
-            columns = np.arange(len(own)) - np.searchsorted(own, own)  # each user's pairs lie side by side
-            codes = np.zeros((len(part), 1 + columns.max()), np.int32)
-            codes[own, columns] = items[places]
-            scores[places] = self._fuse(self._views(part), codes)[own, columns]
+    def _score_pairs(self, audience: Audience, rows: Rows, items: Codes) -> Floats:
+        columns = np.arange(len(rows)) - np.searchsorted(rows, rows)  # each user's pairs lie side by side
+        codes = np.zeros((len(audience), 1 + columns.max()), np.int32)
+        codes[rows, columns] = items
+        scores: Floats = self._fuse(self._views(audience), codes)[rows, columns].astype(np.float32)
         return scores
 
     def scores(self, audience: Audience) -> DenseScores:

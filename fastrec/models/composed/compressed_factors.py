@@ -23,6 +23,7 @@ from fastrec.models.base.factors import FactorRecommender, Side
 from fastrec.models.base.fields import Arrays
 from fastrec.models.base.item_filter import ItemFilter
 from fastrec.models.base.persistence import freeze
+from fastrec.models.base.recommender import Recommender
 from fastrec.models.base.scores import SearchedScores
 from fastrec.models.base.single import Single
 from fastrec.models.base.updating import Change
@@ -326,18 +327,16 @@ class CompressedFactors(Compressed, FactorRecommender):
         codes[nothing], scores[nothing] = -1, -np.inf
         return codes, scores
 
-    def pair_scores(self, audience: Audience, rows: Rows, items: Codes) -> NDArray[np.float32]:
+    def pair_scores(self, audience: Audience, rows: Rows, items: Codes) -> Floats:
         """See `Asked.pair_scores`."""
-        scores, codec = np.empty(len(items), np.float32), self.codecs_["item_factors_"]
+        return Recommender.pair_scores(self, audience, rows, items)
+
+    def _score_pairs(self, audience: Audience, rows: Rows, items: Codes) -> Floats:
+        scores, queries = np.empty(len(items), np.float32), self.codecs_["item_factors_"].turn(self._vectors(audience))
         coded, buffer = self._codes_of("item_factors_"), np.empty(self._n_features_out, np.float32)
-        for part, places, own in self._batches_of_pairs(audience, rows):
-            queries = codec.turn(self._vectors(part))
-            for start in range(0, len(places), ROWS_AT_ONCE):
-                some = places[start : start + ROWS_AT_ONCE]
-                found = np.empty(len(some), np.float32)
-                each = queries[own[start : start + ROWS_AT_ONCE]]
-                score_pairs_of_codes(coded, readonly(items[some]), each, buffer, found)
-                scores[some] = found
+        for start in range(0, len(items), ROWS_AT_ONCE):
+            some = slice(start, start + ROWS_AT_ONCE)
+            score_pairs_of_codes(coded, readonly(items[some]), queries[rows[some]], buffer, scores[some])
         return scores
 
     def _helpless(self, audience: Audience, on_empty: str) -> NDArray[np.bool_] | None:

@@ -123,9 +123,8 @@ class CompressedWeights(Compressed, ItemWeights):
         run_pieces(add_piece, range(len(cuts) - 1), jobs)
         return scores if codec.rotation_ is None else codec.turn_back(scores)
 
-    def pair_scores(self, audience: Audience, rows: Rows, items: Codes) -> Floats:
-        """See `Asked.pair_scores`."""
-        return Recommender.pair_scores(self, audience, rows, items)
+    def _score_pairs(self, audience: Audience, rows: Rows, items: Codes) -> Floats:
+        return Recommender._score_pairs(self, audience, rows, items)
 
     def _weights_of(self, rows: Codes, item: int) -> NDArray[Any]:
         weights = self._similarities()

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from fastrec.data import Interactions
 from fastrec.kernels.candidates import average_rows
 from fastrec.matrix.arrays import Codes, readonly
-from fastrec.matrix.code_matrix import CodeMatrix
+from fastrec.matrix.code_matrix import CodeMatrix, keep_entries
 from fastrec.matrix.sequences import Order
 from fastrec.models.base.asking import Rows
 from fastrec.models.base.recommender import Recommender
@@ -90,14 +90,18 @@ def mean_of_histories(histories: CodeMatrix, values: Numbers) -> Numbers:
     return means
 
 
-def latest_of_histories(histories: CodeMatrix, order: Order | None, n: int) -> NDArray[np.bool_]:
-    """Marks the entries that are among the `n` newest of their row; all entries without an order.
+def latest_of_histories(histories: CodeMatrix, order: Order | None, n: int) -> tuple[CodeMatrix, Order | None]:
+    """The `n` newest items of each history, and their order; the histories themselves if they have none.
 
     >>> from fastrec.matrix.code_matrix import check_matrix
-    >>> latest_of_histories(check_matrix([[1, 1, 1]]), np.array([2, 0, 1], "i4"), 1)
-    array([ True, False, False])
+    >>> recent, order = latest_of_histories(check_matrix([[1, 1, 1]]), np.array([2, 0, 1], "i4"), 2)
+    >>> recent.indices, order
+    (array([0, 2], dtype=int32), array([1, 0], dtype=int32))
     """
     if order is None:
-        return np.ones(histories.nnz, bool)
+        return histories, None
     lengths = np.diff(histories.indptr)
-    return np.asarray(order >= np.repeat(lengths - n, lengths))
+    firsts = np.maximum(lengths - n, 0).astype(np.int32)
+    places = order - (firsts if len(firsts) == 1 else np.repeat(firsts, lengths))  # below 0 for all older items
+    latest = places >= 0
+    return keep_entries(histories, latest), places[latest]

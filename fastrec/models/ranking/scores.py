@@ -4,10 +4,6 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import ClassVar, Self
 
-import numpy as np
-
-from fastrec.matrix.code_matrix import CodeMatrix, keep_entries
-from fastrec.matrix.sequences import Order
 from fastrec.models.base.audience import Audience
 from fastrec.models.base.recommender import Recommender
 from fastrec.models.ranking.feature import Feature
@@ -62,19 +58,9 @@ class RecentScores(Feature):
 
     def transform(self, pairs: Pairs) -> Sequence[Column]:
         """See `Feature.transform`."""
-        latest = latest_of_histories(pairs.histories, pairs.order, self.items)
-        recent = keep_entries(pairs.histories, latest)
-        order = None if pairs.order is None else self._order_of_latest(pairs.histories, pairs.order)[latest]
-        return [
-            member.pair_scores(Audience.of_histories(member, recent, order=order), pairs.rows, pairs.items)
-            for member in pairs.members
-        ]
-
-    def _order_of_latest(self, histories: CodeMatrix, order: Order) -> Order:
-        """The order of the entries within the latest items; below 0 for all others."""
-        lengths = np.diff(histories.indptr)
-        latest: Order = order - np.repeat(np.maximum(lengths - self.items, 0), lengths).astype(np.int32)
-        return latest
+        recent, order = latest_of_histories(pairs.histories, pairs.order, self.items)
+        audience = Audience.of_histories(pairs.members[0], recent, order=order)
+        return [member.pair_scores(audience.asking(member), pairs.rows, pairs.items) for member in pairs.members]
 
 
 def name_members(members: Sequence[Recommender]) -> list[str]:

@@ -401,9 +401,11 @@ class TwoStage(Ensemble):
     def _search_one(
         self, who: Single, row: HistoryRow, k: int, only: NDArray[np.bool_] | None
     ) -> tuple[Codes, Floats] | None:
-        wanted = ItemFilter(row.codes if self.excludes_seen else None, self.recommendable_items()).within(only)
         audience = who.audience(self)
         asking = self._ask(self.members_, audience, audience.codes)
+        learned = asking.histories.indices
+        closed = learned if len(learned) == len(row.codes) else row.codes  # if equal, the array that the views know
+        wanted = ItemFilter(closed if self.excludes_seen else None, self.recommendable_items()).within(only)
         codes = asking.propose(max(k, self.candidates), wanted)
         if not codes.size:
             return None
@@ -423,12 +425,8 @@ class TwoStage(Ensemble):
             return ask_ranker(self.ranker_, columns)
         return score_columns(trees, columns, self._derived.get(SPLITS, lambda: find_splits(trees)))
 
-    def pair_scores(self, audience: Audience, rows: Rows, items: Codes) -> NDArray[np.float32]:
-        """See `Asked.pair_scores`."""
-        scores = np.empty(len(items), np.float32)
-        for part, places, own in self._batches_of_pairs(audience, rows):
-            scores[places] = self._rank(self._pairs(part, own, items[places]))
-        return scores
+    def _score_pairs(self, audience: Audience, rows: Rows, items: Codes) -> Floats:
+        return self._rank(self._pairs(audience, rows, items)).astype(np.float32)
 
     def _pairs(self, audience: Audience, rows: Rows, items: Codes) -> Pairs:
         """The pairs of some users and items; `rows` ascend."""

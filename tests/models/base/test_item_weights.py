@@ -105,3 +105,14 @@ def test_numbers_that_are_not_finite_are_noticed(bad):
     spoiled = WEIGHTS.copy()
     spoiled[4, 5] = bad
     assert not is_finite(spoiled)
+
+
+@both
+@pytest.mark.parametrize("users", [1, 40])
+def test_pairs_have_the_same_bits_found_alone_and_in_whole_rows(kind, users, monkeypatch):
+    model, found = model_of(kind), []
+    codes, items = np.divmod(np.arange(users * 30), 30)
+    for cost in (0, 1 << 20):
+        monkeypatch.setattr(item_weights, "FOUND_ALONE", cost)
+        found.append(model.predict_pairs(codes, items))
+    np.testing.assert_array_equal(*found)
