@@ -101,7 +101,7 @@ def model_plan(
         Validation,
         typer.Option(
             help="Goal of the contest: what users do next (last), what else they like (random), or both. "
-            "auto is both for data with times."
+            "auto is both for data with times; then the last events come first."
         ),
     ] = Validation.auto,
     seed: Seed = 0,

@@ -174,8 +174,9 @@ OVERHEAD = 0.15
 # Events up to which BPR is tried: its passes over the events cost most of all, and no larger data are known on which it
 # wins.
 BPR_EVENTS = 500_000
-# The seconds for each event up to which singular vectors are found; many users and items with few events need more.
-SPECTRUM = 3e-5
+# The seconds for each event up to which singular vectors are found; many users and items with few events need more. And
+# the most seconds: each trial finds them anew.
+SPECTRUM, LONGEST = 3e-5, 10.0
 
 
 def _per_event(factor: float) -> Callable[[Shape], float]:
@@ -220,7 +221,7 @@ FAMILIES = (
     Family(
         EASE,
         {"regularization": Range(3, 3000)},
-        lambda shape: 1.2e-5 * shape.events + _answers(shape),
+        lambda shape: 1.8e-5 * shape.events + _answers(shape),
         lambda shape: shape.items > DENSE_ITEMS,
         {"method": "sparse", "neighbors": 128},
     ),
@@ -253,7 +254,7 @@ FAMILIES = (
             "degree_exponent": Range(0, 0.6, linear=True),
         },
         lambda shape: 6e-7 * shape.events + _spectrum(shape) + 2.5 * _answers(shape),
-        lambda shape: shape.items <= 50_000 and _spectrum(shape) <= SPECTRUM * shape.events + OVERHEAD,
+        lambda shape: shape.items <= 50_000 and _spectrum(shape) <= min(LONGEST, SPECTRUM * shape.events + OVERHEAD),
     ),
     Family(
         SGDFactorization,

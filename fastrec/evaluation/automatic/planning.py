@@ -43,7 +43,7 @@ def plan_trials(contests: Sequence[tuple[Sequence[Family], Shape]], seconds: flo
     each, after = 0.0, 0.0
     for families, shape in contests:
         each += ROUNDS * sum(family.seconds(shape.part(share)) for family in families)
-        after += FITS_AFTER * statistics.median(family.seconds(shape) for family in families)
+        after += FITS_AFTER * statistics.mean(family.seconds(shape) for family in families)
     work = seconds / (1 - PARALLEL + PARALLEL / cores)
     affordable = (work - min(after, MOST_AFTER * work)) / max(each, 1e-9)
     return Plan(int(min(MOST, max(FEWEST, affordable))), share)

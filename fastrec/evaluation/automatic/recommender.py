@@ -69,9 +69,9 @@ class AutoRecommender(OptionsMixin, BaseEstimator):  # type: ignore[misc]
     validation : {"auto", "last", "random", "both"}
         The events that are hidden. "last" hides the last events of each user, so the winner finds what users do next.
         "random" hides any events, so the winner finds what else they like, and the order of events does not count.
-        "both" runs one contest for each within the budget. If their winners differ, the result is the one that is
-        good in both, or a Blend whose smaller share of the two best scores is largest. "auto" is "both" if there are
-        times, else "random".
+        "both" runs one contest for each within the budget. The result is a winner that is good in both, if there is
+        one. Otherwise it is a Blend that keeps 95 % of the best score for last events, and serves random ones as well
+        as that allows. "auto" is "both" if there are times, else "random".
     blend : bool
         Whether a `Blend` of the best families may win a contest.
     random_state : int or None
