@@ -416,7 +416,7 @@ class MLPRecommender(Recommender):
     def _candidate_rows(self, candidates: TopK, on_unknown: str) -> CodeMatrix:
         codes = candidates.codes
         valid = codes >= 0
-        theirs = candidates._item_vocabulary
+        theirs = candidates._about.item_vocabulary
         if theirs is not None and self.items_ is not None and theirs != self.items_:
             known = np.full(codes.shape, -1, np.int32)
             known[valid] = encode_items(self, "candidates", theirs.decode(codes[valid]), on_unknown)

@@ -14,7 +14,6 @@ from sklearn.utils import check_random_state
 
 from fastrec.fields import Fields, check_range
 from fastrec.kernels.lanes import LANES, padded_width
-from fastrec.kernels.lists import search_lists
 from fastrec.matrix.arrays import check_codes
 from fastrec.options import Choice, Integer, Jobs, Number, Options, Seed
 from fastrec.parallel import effective_jobs, run_pieces
@@ -25,8 +24,8 @@ from fastrec.retrieval.exact import (
     read_vectors,
 )
 from fastrec.retrieval.files import Arrays, Filed, Record, check_codes_once, check_norms
-from fastrec.retrieval.filters import NOTHING_CLOSED, read_filters
-from fastrec.retrieval.ivf_search import QueryBatch, SearchEffort, rank_all, room_for, scan_allowed, scan_lists
+from fastrec.retrieval.filters import read_filters
+from fastrec.retrieval.ivf_search import QueryBatch, SearchEffort, SingleSearch, rank_all, scan_allowed, scan_lists
 from fastrec.retrieval.ivf_state import (
     METRICS,
     SURENESS,
@@ -35,6 +34,7 @@ from fastrec.retrieval.ivf_state import (
     build_state,
     check_lengths,
     directions_of,
+    guide,
     ivf_fields,
     make_margin,
     power_of,
@@ -46,13 +46,15 @@ from fastrec.retrieval.partition import (
     exact_rows,
     find_clusters,
 )
-from fastrec.retrieval.topk import TopK, widen
+from fastrec.retrieval.topk import TopK, plain_top, widen
 from fastrec.validation import check_integer, check_number, check_size, name_options
 
+FLOAT32, INT32 = np.dtype(np.float32), np.dtype(np.int32)  # a dtype is compared faster than a type
 STORED = {"float32": np.float32, "float16": np.float16}
 PIECE = 3072  # queries that a thread takes at a time: more of them share a list
 ROOM_AT_ONCE = 2**20  # candidates of one thread
 WORTH_THREADS = 2**22  # products below which a second thread costs more than it gains
+LEARNED = 1024  # queries that guides are learned from
 CALIBRATION = 2000  # queries for measuring a recall
 DEPTH = 10  # the k of that recall
 SMALLEST_LIST = 32
@@ -167,8 +169,9 @@ class IVFIndex(Filed, BaseEstimator):
             Not used; accepted because scikit-learn passes it.
         queries
             Typical queries, of shape (n_queries, d): at least 2, better 1000 or more. They are needed for a recall
-            target: up to 2000 are drawn, half to find the number of lists, half to measure `recall_`. If that half
-            finds less than the target, lists are added until it reaches it.
+            target. A third of them, at most 1024, teach how good the best of a list is. Up to 2000 of the others are
+            drawn, half to find the number of lists, half to measure `recall_`. If that half finds less than the target,
+            lists are added until it reaches it.
 
         Raises
         ------
@@ -190,7 +193,11 @@ class IVFIndex(Filed, BaseEstimator):
         power = power_of(exact)
         clusters = find_clusters(partial(directions_of, vectors, exact, power), len(vectors), n_lists, random, jobs)
         state = build_state(exact, clusters.times(-power), jobs)
-        effort, recall = self._choose_effort(state, asked, random)
+        if asked is not None and len(vectors):
+            order, share = random.permutation(len(asked)), min(LEARNED, len(asked) // 3)
+            state = guide(state, asked[order[:share]], jobs)
+            asked = asked[np.sort(order[share : share + CALIBRATION])]
+        effort, recall = self._choose_effort(state, asked)
         self._adopt(state if self.rerank else state.without_vectors(), effort, recall)
         return self
 
@@ -211,16 +218,13 @@ class IVFIndex(Filed, BaseEstimator):
             return max(1, min(round(2.5 * math.sqrt(n)), n // SMALLEST_LIST))
         return max(1, min(int(self.n_lists), n))
 
-    def _choose_effort(
-        self, state: IndexState, queries: Floats | None, random: np.random.Generator
-    ) -> tuple[SearchEffort, float]:
+    def _choose_effort(self, state: IndexState, sample: Floats | None) -> tuple[SearchEffort, float]:
         """Chooses the lists to read; returns the choice and its recall for queries that had no part in it."""
         n_lists = state.n_lists
-        if queries is None or len(state.exact.norms) == 0:
+        if sample is None or len(state.exact.norms) == 0:
             return SearchEffort(min(self.n_probe or n_lists, n_lists), 0.0), math.nan
-        if len(queries) < 2 and self.n_probe is None:
-            raise ValueError(f"queries must be at least 2 to measure a recall with, got {len(queries)}: give n_probe")
-        sample = queries[np.sort(random.permutation(len(queries))[:CALIBRATION])]
+        if len(sample) < 2 and self.n_probe is None:
+            raise ValueError(f"queries must be at least 2 to measure a recall with, got {len(sample)}: give n_probe")
         k, searched = min(DEPTH, len(state.exact.norms)), state if self.rerank else state.without_vectors()
         truth = self._run(state, sample, k, SearchEffort(n_lists, 0.0)).codes
 
@@ -292,22 +296,16 @@ class IVFIndex(Filed, BaseEstimator):
 
         Returns None without an earlier one, or if the answer takes more than one scan.
         """
-        own = state.workspaces.own
-        if not (
-            state.whole
-            and type(k) is int
-            and getattr(own, "key", None) == (k, (self.n_probe_, self.least_, 1.0), room_for(state, k))
-            and isinstance(queries, np.ndarray)
-            and queries.dtype == np.float32
-            and queries.shape == own.query.shape
-        ):
+        single: SingleSearch | None = getattr(state.workspaces.own, "single", None)
+        if single is None or type(k) is not int or type(queries) is not np.ndarray:
             return None
-        own.query[:] = queries
-        codes, scores = np.empty((1, k), np.int32), np.empty((1, k), np.float32)
-        space, _, table = own.kept
-        vectors = state.exact.vectors
-        bad = search_lists(state.packed.way, table, vectors, own.asked, 0, *NOTHING_CLOSED, codes, scores)
-        return TopK(codes, scores) if bad < 0 and not space.work[1] else None
+        key, shape, query, work, run, given = single
+        if queries.dtype != FLOAT32 or queries.shape != shape or key != (k, self.n_probe_, self.least_):
+            return None
+        query[...] = queries
+        codes, scores = np.empty((1, k), INT32), np.empty((1, k), FLOAT32)
+        bad = run(*given, codes, scores)
+        return plain_top(codes, scores) if bad < 0 and not work[1] else None
 
     @name_options
     def audit(self, queries: ArrayLike, k: int = 10) -> dict[str, float]:
@@ -476,6 +474,8 @@ class IVFIndex(Filed, BaseEstimator):
         (n_lists, d), n_panels = arrays["centers"].shape, len(arrays["panels"])
         if n_lists < 1 or not 1 <= d <= MOST_DIMENSIONS or arrays["panels"].shape[1] != packed_width(d):
             raise ValueError("its array 'centers' or 'panels' has the wrong shape")
+        if ("guides" in arrays) != ("gains" in arrays):
+            raise ValueError("its arrays 'guides' and 'gains' must come together")
         if len(arrays["order"]) != n_panels * LANES:
             raise ValueError("its array 'order' has the wrong length")
         check_number("longest", record["longest"], minimum=0, maximum=LARGEST_NORM)

@@ -1,5 +1,6 @@
 """Searches of an `IVFIndex`: batches of queries answered from a few lists."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,7 +13,7 @@ from fastrec.retrieval.exact import (
     rank_listed,
     refuse_nonfinite,
 )
-from fastrec.retrieval.filters import Filters
+from fastrec.retrieval.filters import NOTHING_CLOSED, Filters
 from fastrec.retrieval.ivf_state import IndexState, Workspace
 from fastrec.retrieval.packed import make_space
 from fastrec.retrieval.partition import (
@@ -35,6 +36,17 @@ class SearchEffort(NamedTuple):
         """Returns the larger effort for answers with fewer than k vectors."""
         least = self.least / 64 if self.least > NEARLY_NOTHING else 0.0
         return SearchEffort(self.n_probe if self.least else min(n_lists, 4 * self.n_probe), least, self.rarity)
+
+
+class SingleSearch(NamedTuple):
+    """A search of one query by one scan, ready to be made again."""
+
+    key: tuple[int, int, float]  # k, n_probe and least
+    shape: tuple[int, int]
+    query: Floats  # the place for the query
+    work: NDArray[np.int64]  # of its `Space`
+    run: Callable[..., int]  # `search_lists` for arguments of these types: finding the types takes longer than passing
+    given: tuple[Any, ...]  # its arguments up to codes and scores
 
 
 class QueryBatch(NamedTuple):
@@ -71,6 +83,8 @@ def scan_lists(batch: QueryBatch, effort: SearchEffort, rows: slice, room: int |
     counts = space.counts[missed] if short else ()
     if n > 1:
         state.workspaces.idle.append(((k, effort, room), made))
+    elif state.whole and effort.rarity == 1.0 and room == room_for(state, k) and not state.workspaces.own.single:
+        state.workspaces.own.single = _ready_single(state, made, effort, k)
     for row, count in zip(missed, counts, strict=True):
         one = slice(first + row, first + row + 1)
         if count == OVERFULL:
@@ -100,9 +114,18 @@ def _take_workspace(state: IndexState, n: int, k: int, effort: SearchEffort, roo
     made = space, visits, address_table(*work, space, visits, *asked)
     if n == 1:
         workspaces.own.key, workspaces.own.kept = key, made
-        workspaces.own.query = np.empty((1, d), np.float32)
-        workspaces.own.asked = readonly(workspaces.own.query)
+        workspaces.own.single = None
     return made
+
+
+def _ready_single(state: IndexState, made: Workspace, effort: SearchEffort, k: int) -> SingleSearch:
+    space, _, table = made
+    query = np.empty((1, state.shape()[1]), np.float32)
+    given = state.packed.way, table, state.exact.vectors, readonly(query), 0, *NOTHING_CLOSED
+    found = np.empty((1, k), np.int32), np.empty((1, k), np.float32)
+    kinds = tuple(search_lists.typeof_pyval(value) for value in (*given, *found))  # type: ignore[attr-defined]
+    run = search_lists.compile(kinds)  # type: ignore[attr-defined]
+    return SingleSearch((k, effort.n_probe, effort.least), query.shape, query, space.work, run, given)
 
 
 def scan_allowed(batch: QueryBatch, effort: SearchEffort, rows: slice) -> None:

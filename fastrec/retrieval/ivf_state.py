@@ -21,6 +21,7 @@ from fastrec.retrieval.exact import (
     read_vectors,
 )
 from fastrec.retrieval.filters import Filters
+from fastrec.retrieval.guides import learn_guides
 from fastrec.retrieval.packed import Packed, scaled_norms
 from fastrec.retrieval.partition import (
     LEVELS,
@@ -124,6 +125,8 @@ class IndexState(NamedTuple):
             "centers": self.clusters.centers,
             "spreads": self.clusters.spreads,
             "depths": self.clusters.depths,
+            "guides": self.clusters.guides,
+            "gains": self.clusters.gains,
             "nearest": self.clusters.nearest,
             "starts": self.partition.starts,
             "order": panels.order,
@@ -208,6 +211,19 @@ def build_state(exact: Exact, clusters: Clusters, n_jobs: int) -> IndexState:
     return _assemble(exact, packed, partition, clusters, alive, margin)
 
 
+def guide(state: IndexState, queries: Floats, n_jobs: int) -> IndexState:
+    """The state whose lists are chosen by guides learned from these queries."""
+    sizes = np.bincount(state.clusters.nearest, minlength=state.n_lists)
+    clusters = learn_guides(
+        state.packed, state.partition.starts, state.clusters, sizes, queries, state.exact.metric, n_jobs
+    )
+    return state._replace(
+        clusters=clusters,
+        partition=make_partition(clusters, sizes, state.partition.starts),
+        workspaces=Workspaces(),
+    )
+
+
 def restore_state(arrays: dict[str, NDArray[Any]], metric: int, longest: float, rerank: str | None) -> IndexState:
     """Restores the state from arrays that fit each other."""
     vectors = arrays["vectors"] if rerank else np.empty((0, arrays["centers"].shape[1]), np.float32)
@@ -215,6 +231,8 @@ def restore_state(arrays: dict[str, NDArray[Any]], metric: int, longest: float, 
     packed = assemble(
         make_form(longest, d), *(readonly(arrays[name]) for name in ("panels", "steps", "lengths", "order"))
     )
+    if "guides" not in arrays:
+        arrays = arrays | {"guides": arrays["centers"], "gains": np.zeros(n_lists, np.float32)}
     clusters = Clusters(*(readonly(arrays[name]) for name in Clusters._fields))
     sizes = np.bincount(clusters.nearest[clusters.nearest >= 0], minlength=n_lists)
     stored = vectors.view(np.uint16) if vectors.dtype == np.float16 else vectors
@@ -240,6 +258,9 @@ def ivf_fields(rerank: str | None) -> Fields:
         "centers": Array(("n_lists", "d"), least=-REACH, most=REACH),
         "spreads": Array(("n_lists",), least=0, most=REACH),
         "depths": Array(("n_lists",), least=0, most=REACH),
+        # files of earlier versions have neither: guides were the centers
+        "guides": Array(("n_lists", "d"), least=-REACH, most=REACH, absent=True),
+        "gains": Array(("n_lists",), least=-REACH, most=REACH, absent=True),
         "nearest": Array(("n",), "int32", least=-1, below="n_lists"),
         "starts": Array(("n_lists + 1",), "int64", below="n_panels", order="ends"),
         "order": Array(("n_places",), "int32", least=-1, below="n"),

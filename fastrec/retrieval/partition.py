@@ -51,12 +51,23 @@ class Clusters(NamedTuple):
     centers: Floats  # (n_lists, d)
     spreads: Floats  # (n_lists,): root mean squared distance of a list's vectors from its center
     depths: Floats  # (n_lists,): the same along the center alone, where the lengths of vectors of one direction differ
+    guides: Floats  # (n_lists, d): a query's product with them predicts the best score of a list; at first the centers
+    gains: Floats  # (n_lists,): what this best score has above `leads` and the product, for a query of length 1
     nearest: Codes  # (n,): the list of each vector
 
     def times(self, power: int) -> "Clusters":
         """The clusters of vectors scaled by a power of two."""
-        centers, spreads, depths = (readonly(np.ldexp(lengths, power)) for lengths in self[:3])
-        return Clusters(centers, spreads, depths, self.nearest)
+        centers, spreads, depths, guides, gains = (readonly(np.ldexp(lengths, power)) for lengths in self[:5])
+        return Clusters(centers, spreads, depths, guides, gains, self.nearest)
+
+    def leads(self, sizes: NDArray[np.int64]) -> Floats:
+        """The expected lead of the best of so many vectors in each list over its center, for a query of length 1.
+
+        Of m residuals scattered with a spread ρ in d dimensions, the largest product with a unit vector is near
+        ρ√(2 ln m / d).
+        """
+        leads: Floats = self.spreads * np.sqrt(2 * np.log(np.maximum(sizes, 2)) / self.centers.shape[1])
+        return leads
 
 
 def pack_rows(exact: Exact, order: Codes, n_jobs: int, longest: float | None = None) -> Packed:
@@ -93,17 +104,17 @@ def make_form(longest: float, d: int) -> Form:
 def make_partition(clusters: Clusters, sizes: NDArray[np.int64], starts: NDArray[np.int64]) -> Partition:
     """Makes the lists of an index, of so many vectors each.
 
-    The `errors` of their centers are the expected gains of the best vector of a list over its center: of m residuals
-    scattered with a spread ρ in d dimensions, the largest product with a unit vector is near ρ√(2 ln m / d).
+    The `errors` of their guides are what the best score of a list is expected to have above the product with the guide.
     """
     n_lists, d = clusters.centers.shape
-    centers = exact_rows("centers", clusters.centers, INNER_PRODUCT)
-    packed = pack_rows(centers, pad_codes(np.arange(n_lists, dtype=np.int32)), 1)
-    bonus = clusters.spreads * np.sqrt(2 * np.log(np.maximum(sizes, 2)) / d)
+    guides = exact_rows("guides", clusters.guides, INNER_PRODUCT)
+    packed = pack_rows(guides, pad_codes(np.arange(n_lists, dtype=np.int32)), 1)
+    leads, unit = clusters.leads(sizes), packed.form.scale * TYPICAL_REACH * math.sqrt(d)
     errors = np.full(len(packed.panels.order), -np.inf, np.float32)
-    errors[:n_lists] = bonus * (packed.form.scale * TYPICAL_REACH * math.sqrt(d))
+    errors[:n_lists] = (leads + clusters.gains) * unit
     shapes = _shape_lists(clusters, sizes, starts, packed.form.scale)
-    return Partition(packed.panels._replace(errors=readonly(errors)), shapes, readonly(starts))
+    panels = packed.panels._replace(errors=readonly(errors))
+    return Partition(panels, readonly((leads * unit).astype(np.float32)), shapes, readonly(starts))
 
 
 def _shape_lists(clusters: Clusters, sizes: NDArray[np.int64], starts: NDArray[np.int64], scale: float) -> Floats:
@@ -218,7 +229,8 @@ def describe(rows_of: Callable[[Any], Floats], nearest: Codes, centers: Floats) 
         along = np.einsum("ij,ij->i", rows_of(part), directions[nearest[part]])
         depths += np.bincount(nearest[part], along.astype(np.float64) ** 2, n_lists)
     spreads, depths = (np.sqrt(np.maximum(total / many - lengths, 0)) for total in (squares, depths))
-    return Clusters(_floats(means), _floats(spreads), _floats(depths), nearest)
+    found = _floats(means)
+    return Clusters(found, _floats(spreads), _floats(depths), found, _floats(np.zeros(n_lists)), nearest)
 
 
 def _floats(array: NDArray[np.float64]) -> Floats:
@@ -288,14 +300,12 @@ def address_table(
     width, room = space.quads.shape[1], space.codes.shape[1]
     sizes = (len(space.norms), space.scaled.shape[1], space.rotated.shape[1], width, space.k, room)
     arrays = [getattr(space, name) for name in Place._fields[len(sizes) :]]
-    items, centers = (
-        PanelPointers(len(panels.order) // LANES, *panels) for panels in (packed.panels, partition.centers)
-    )
+    items, guides = (PanelPointers(len(panels.order) // LANES, *panels) for panels in (packed.panels, partition.guides))
     table = AddressTable(
         place=Place(*sizes, *arrays),
         items=items,
-        centers=centers,
-        visits=VisitPointers(n_lists, n_probe, partition.starts, *visits, partition.shapes),
+        guides=guides,
+        visits=VisitPointers(n_lists, n_probe, partition.starts, *visits, partition.leads, partition.shapes),
         metric=exact.metric,
         norms=exact.norms,
         signs=form.signs,

@@ -1,7 +1,7 @@
 """TopK: the result of everything that finds the best k."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -11,6 +11,19 @@ from fastrec.tables import Table
 
 # The numbers of rows and of places that are shown if all would be too many.
 SHOWN = 5
+
+
+class About(NamedTuple):
+    """The parameters of `TopK` beside codes and scores."""
+
+    users: NDArray[Any] | None = None
+    item_vocabulary: Any = None
+    fallback: NDArray[np.bool_] | None = None
+    item_info: Mapping[str, NDArray[Any]] | None = None
+    names: tuple[str, str] = ("user", "item")
+
+
+NOTHING_ELSE = About()
 
 
 class TopK:
@@ -45,16 +58,12 @@ class TopK:
            [ True, False]])
     """
 
-    __slots__ = ("_fallback", "_item_info", "_item_vocabulary", "_items", "_names", "_users", "codes", "scores")
+    __slots__ = ("_about", "_items", "codes", "scores")
 
     codes: NDArray[np.int32]
     scores: NDArray[np.float32]
-    _users: NDArray[Any] | None
-    _fallback: NDArray[np.bool_] | None
-    _item_vocabulary: Any
-    _item_info: Mapping[str, NDArray[Any]] | None
+    _about: About
     _items: NDArray[Any] | None
-    _names: tuple[str, str]
 
     def __init__(
         self,
@@ -74,19 +83,16 @@ class TopK:
             raise ValueError(
                 f"TopK needs codes and scores of one shape (n, k), got {self.codes.shape} and {self.scores.shape}"
             )
-        put(self, "_users", None if users is None else _checked_rows("users", users, len(self.codes)))
-        put(self, "_fallback", None if fallback is None else _checked_rows("fallback", fallback, len(self.codes)))
-        put(self, "_item_vocabulary", item_vocabulary)
-        put(self, "_item_info", item_info)
+        own_users = None if users is None else _checked_rows("users", users, len(self.codes))
+        own_fallback = None if fallback is None else _checked_rows("fallback", fallback, len(self.codes))
+        put(self, "_about", About(own_users, item_vocabulary, own_fallback, item_info, names))
         put(self, "_items", None)
-        put(self, "_names", names)
 
     def __setattr__(self, name: str, value: Any) -> None:
         raise AttributeError(f"TopK cannot be changed: no {name} can be set")
 
     def __reduce__(self) -> Any:
-        given = (self._users, self._item_vocabulary, self._fallback, self._item_info, self._names)
-        return _rebuild, (self.codes, self.scores, *given)
+        return _rebuild, (self.codes, self.scores, *self._about)
 
     @property
     def valid(self) -> NDArray[np.bool_]:
@@ -96,12 +102,12 @@ class TopK:
     @property
     def users(self) -> NDArray[Any]:
         """The ids or codes of the rows' users, of shape (n,)."""
-        return np.arange(len(self.codes)) if self._users is None else self._users
+        return np.arange(len(self.codes)) if self._about.users is None else self._about.users
 
     @property
     def fallback(self) -> NDArray[np.bool_]:
         """The rows that were answered by popularity: bool, of shape (n,)."""
-        return np.zeros(len(self.codes), bool) if self._fallback is None else self._fallback
+        return np.zeros(len(self.codes), bool) if self._about.fallback is None else self._about.fallback
 
     @property
     def items(self) -> NDArray[Any]:
@@ -111,10 +117,10 @@ class TopK:
         return cast("NDArray[Any]", self._items)
 
     def _decode_items(self) -> NDArray[Any]:
-        if self._item_vocabulary is None:
+        if self._about.item_vocabulary is None:
             return self.codes
         valid = self.valid
-        ids = self._item_vocabulary.decode(self.codes[valid])
+        ids = self._about.item_vocabulary.decode(self.codes[valid])
         items = np.full(self.codes.shape, -1 if ids.dtype.kind in "iu" else "", ids.dtype)
         items[valid] = ids
         return items
@@ -134,31 +140,23 @@ class TopK:
             self.codes[rows],
             self.scores[rows],
             users=self.users[rows],
-            item_vocabulary=self._item_vocabulary,
-            fallback=None if self._fallback is None else self._fallback[rows],
-            item_info=self._item_info,
-            names=self._names,
+            item_vocabulary=self._about.item_vocabulary,
+            fallback=None if self._about.fallback is None else self._about.fallback[rows],
+            item_info=self._about.item_info,
+            names=self._about.names,
         )
 
     def titles(self) -> NDArray[Any] | None:
         """The titles of the items, of shape (n, k), "" if nothing is left; None if no titles are known."""
-        if self._item_info is None or "title" not in self._item_info:
+        if self._about.item_info is None or "title" not in self._about.item_info:
             return None
         titles = np.full(self.codes.shape, "", object)
-        titles[self.valid] = np.asarray(self._item_info["title"], object)[self.codes[self.valid]]
+        titles[self.valid] = np.asarray(self._about.item_info["title"], object)[self.codes[self.valid]]
         return titles
 
     def replaced(self, codes: ArrayLike, scores: ArrayLike) -> "TopK":
         """Returns other items for the same users: codes and scores of shape (n, k)."""
-        return TopK(
-            codes,
-            scores,
-            users=self._users,
-            item_vocabulary=self._item_vocabulary,
-            fallback=self._fallback,
-            item_info=self._item_info,
-            names=self._names,
-        )
+        return TopK(codes, scores, **self._about._asdict())
 
     def __repr__(self) -> str:
         n, k = self.codes.shape
@@ -187,7 +185,7 @@ class TopK:
             rows.append([str(self.users[row]), *cells, *[""] * (width - len(cells))])
         more = " (the first are shown)" if n > SHOWN or k > SHOWN else ""
         caption = f"The {k} best of {n:,} row{'' if n == 1 else 's'}{more}"
-        return show(Table([self._names[0], *map(str, range(1, width + 1))], rows, caption, range(width + 1)))
+        return show(Table([self._about.names[0], *map(str, range(1, width + 1))], rows, caption, range(width + 1)))
 
     def to_frame(self) -> Any:
         """A table of the valid places: user, item, score, rank (from 1), and title if titles are known.
@@ -214,14 +212,33 @@ class TopK:
         valid = self.valid
         rows, places = np.nonzero(valid)
         columns: dict[str, NDArray[Any]] = {
-            self._names[0]: self.users[rows],
-            self._names[1]: self.items[valid],
+            self._about.names[0]: self.users[rows],
+            self._about.names[1]: self.items[valid],
             "score": self.scores[valid],
             "rank": places + 1,
         }
-        if self._item_info is not None and "title" in self._item_info:
-            columns["title"] = np.asarray(self._item_info["title"])[self.codes[valid]]
+        if self._about.item_info is not None and "title" in self._about.item_info:
+            columns["title"] = np.asarray(self._about.item_info["title"])[self.codes[valid]]
         return _frame(columns)
+
+
+_SET_CODES, _SET_SCORES, _SET_ABOUT, _SET_ITEMS = (
+    vars(TopK)[name].__set__ for name in ("codes", "scores", "_about", "_items")
+)
+
+
+def plain_top(codes: NDArray[np.int32], scores: NDArray[np.float32]) -> TopK:
+    """The TopK of an answer that needs no checks, made in a tenth of the time.
+
+    >>> plain_top(np.array([[2]], np.int32), np.array([[0.5]], np.float32)).items
+    array([[2]], dtype=int32)
+    """
+    top = object.__new__(TopK)
+    _SET_CODES(top, codes)
+    _SET_SCORES(top, scores)
+    _SET_ABOUT(top, NOTHING_ELSE)
+    _SET_ITEMS(top, None)
+    return top
 
 
 def widen(

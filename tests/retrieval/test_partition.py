@@ -93,9 +93,11 @@ def test_lists_of_no_vectors_have_a_center():
 
 
 def test_clusters_of_longer_vectors_are_longer():
-    clusters = Clusters(*(np.ones(shape, np.float32) for shape in ((2, 3), 2, 2)), np.array([0, 1], np.int32))
+    clusters = Clusters(
+        *(np.ones(shape, np.float32) for shape in ((2, 3), 2, 2, (2, 3), 2)), np.array([0, 1], np.int32)
+    )
     longer = clusters.times(-3)
-    assert {array.max() for array in longer[:3]} == {0.125}
+    assert {array.max() for array in longer[:5]} == {0.125}
     assert longer.nearest is clusters.nearest
     assert not longer.centers.flags.writeable
 
@@ -111,10 +113,16 @@ def test_vectors_that_are_not_finite_are_named(dtype):
 
 def test_the_expected_best_score_of_a_list_grows_with_its_size_and_spread():
     centers = np.eye(3, 8, dtype=np.float32)
-    clusters = Clusters(centers, np.array([1, 1, 2], np.float32), np.zeros(3, np.float32), np.zeros(0, np.int32))
+    nothing, spreads = np.zeros(3, np.float32), np.array([1, 1, 2], np.float32)
+    clusters = Clusters(centers, spreads, nothing, centers, nothing, np.zeros(0, np.int32))
     made = make_partition(clusters, np.array([10, 1000, 10]), np.array([0, 1, 64, 65]))
-    few, many, wide = made.centers.errors[:3]
+    few, many, wide = made.guides.errors[:3]
     assert 0 < few < many
     assert wide == pytest.approx(2 * few)
-    assert np.isneginf(made.centers.errors[3:]).all(), "behind the last list"
+    assert np.isneginf(made.guides.errors[3:]).all(), "behind the last list"
+    np.testing.assert_array_equal(made.leads, made.guides.errors[:3])
+    gained = make_partition(clusters._replace(gains=spreads), np.array([10, 1000, 10]), np.array([0, 1, 64, 65]))
+    unit = made.leads / clusters.leads(np.array([10, 1000, 10]))
+    np.testing.assert_allclose(gained.guides.errors[:3], made.leads + spreads * unit, rtol=1e-6)
+    np.testing.assert_array_equal(gained.leads, made.leads)
     np.testing.assert_allclose(made.shapes[:3, 2:], [[10, 1], [1000, 1 / 63], [10, 1]], rtol=1e-6)

@@ -1,9 +1,10 @@
 """Scans of the most promising lists of a query; a list is a run of panels whose vectors lie near each other.
 
-A list is judged by its center c, the mean of its m vectors, and their spread ρ, the root of their mean squared distance
-from it. The best of m vectors with this scatter in d dimensions is expected to score q·c + ‖q‖ρ√(2 ln m / d). The
-requested number of most promising lists is scanned: all of them, or only those from which enough is expected
-(`keep_promising`). A batch groups its queries by list, so that the fetched vectors of a list serve many queries.
+A list is judged by an estimate of the best score in it. Its m vectors have the mean c and the spread ρ, the root of
+their mean squared distance from c. The best of m vectors with this scatter in d dimensions is expected to score q·c +
+‖q‖ρ√(2 ln m / d). A guide takes the place of c where typical queries have told better. The requested number of most
+promising lists is scanned: all of them, or only those from which enough is expected (`keep_promising`). A batch groups
+its queries by list, so that the fetched vectors of a list serve many queries.
 
 Sums of bytes are integers and queries are rounded to ±63 for all instructions, so all CPUs find the same results to the
 bit.
@@ -69,19 +70,20 @@ FAINT = 1e-30  # values below it count as 0, since the longest vector is about 1
 class Partition(NamedTuple):
     """The lists of an index."""
 
-    centers: Panels  # of the centers; `errors` hold the expected lead of a list's best vector over its center
-    shapes: Floats  # (16 · panels of centers, 4): the scatter of scores (u, v), number of vectors, 1 / panels
+    guides: Panels  # of the guides; `errors` hold the expected lead of a list's best score over the guide's
+    leads: Floats  # (n_lists,): the expected lead of a list's best score over the mean
+    shapes: Floats  # (16 · panels of guides, 4): the scatter of scores (u, v), number of vectors, 1 / panels
     starts: Counts  # (n_lists + 1,): list l has the panels starts[l] to starts[l + 1]
 
 
 class Visits(NamedTuple):
     """The arrays for the plan of a search of n queries."""
 
-    estimates: Floats  # (GROUP · 16 · panels of centers,)
+    estimates: Floats  # (GROUP · 16 · panels of guides,)
     probes: Codes  # (at least n, n_probe), and 16 more
     starts: Counts  # (n_lists + 1,): list l is visited by the queries rows[starts[l] : starts[l + 1]]
     rows: Counts  # (n · n_probe + GROUP,)
-    tops: Floats  # (16 · panels of centers + 16,): work array for the choice of lists
+    tops: Floats  # (16 · panels of guides + 16,): work array for the choice of lists
     spots: Codes  # likewise
     counts: Counts  # (n,): the number of lists of `probes` that a query visits
     hits: Floats  # (5 · n_probe rounded up to 16,): work array for the expectations of lists
@@ -109,6 +111,7 @@ class VisitPointers(NamedTuple):
     spots: Codes
     counts: Counts
     hits: Floats
+    leads: Floats
     shapes: Floats
 
 
@@ -117,7 +120,7 @@ class AddressTable(NamedTuple):
 
     place: Place
     items: PanelPointers
-    centers: PanelPointers
+    guides: PanelPointers
     visits: VisitPointers
     metric: int
     norms: Doubles
@@ -154,7 +157,7 @@ def search_lists(
     place.work[0], place.work[1], place.work[2], place.work[3] = 0, 0, 0, 0
     # The lists that each query visits, their vectors that reach its limit, and the best of these by exact scores.
     bad = plan_visits(
-        way, asked.centers, asked.metric, asked.scale, asked.longest, asked.signs, asked.blocks, asked.levels,
+        way, asked.guides, asked.metric, asked.scale, asked.longest, asked.signs, asked.blocks, asked.levels,
         asked.shift, own, queries.shape[1], pointer_to_bytes(place.quads), np.float32(asked.least),
         np.float32(asked.wanted), plan, place,
     )  # fmt: skip
@@ -185,7 +188,7 @@ def take_visits(visits: Any) -> Any:
     return VisitPointers(
         len(visits.starts) - 1, visits.probes.shape[1], starts, pointer(visits.estimates), pointer(visits.probes),
         starts, pointer(visits.rows), pointer(visits.tops), pointer(visits.spots), pointer(visits.counts),
-        pointer(visits.hits), pointer(visits.hits),
+        pointer(visits.hits), pointer(visits.hits), pointer(visits.hits),
     )  # fmt: skip
 
 
@@ -216,6 +219,45 @@ def assign_rows(
         Lists(place.starts, place.counts, probes, True, place.lowers), open_doors(filters),
         Found(1, pointer(nearest), pointer(scores)),
     )  # fmt: skip
+
+
+@kernel()
+def find_best_scores(
+    way: Any, items: Any, form: Any, metric: int, starts: Any, queries: Any, space: Any, best: Any
+) -> None:
+    """Fills the best score of each list for each query, by bytes, as it is for a query of length 1.
+
+    List l has the panels starts[l] to starts[l + 1]; `errors` of the items are -inf in empty places. An empty list has
+    -inf, and a query that is given up has NaN everywhere.
+    """
+    place, panels, n_lists = take_place(space), take_panels(items), len(starts) - 1
+    scale_queries(pointer(queries), queries.shape[1], metric, form.scale, form.longest, place)
+    rotate_rows(
+        pointer(form.signs), form.blocks, place.scaled, place.dimensions, place.n, place.rotated, place.stride
+    )  # fmt: skip
+    round_queries(form.levels, form.shift, pointer_to_bytes(space.quads), place)
+    for at in range(0, place.n, GROUP):
+        size = min(GROUP, place.n - at)
+        for q in range(GROUP):
+            place.alive[q] = at + min(q, size - 1)
+        for part in range(n_lists):
+            for q in range(size):
+                best[at + q, part] = -np.inf
+            # No query has a limit, so all vectors pass and are stored, except for queries that were given up.
+            for panel in range(starts[part], starts[part + 1]):
+                vectors, step = advance(panels.panels, 16 * place.width * panel), load(panels.steps, 16 * panel, 16)
+                score_group(
+                    way, vectors, place.width, place.quads, place.alive, step, load(panels.errors, 16 * panel, 16),
+                    place,
+                )  # fmt: skip
+                for q in range(size):
+                    best[at + q, part] = max(best[at + q, part], reduce_maximum(load(place.uppers, 16 * q, 16)))
+        for q in range(size):
+            for part in range(n_lists):
+                if place.counts[at + q] == GIVEN_UP:
+                    best[at + q, part] = np.nan
+                else:
+                    best[at + q, part] /= place.reaches[at + q]
 
 
 @kernel(inner=True)
@@ -320,7 +362,7 @@ def choose_lists(
                         chosen[0], chosen[c] = chosen[c], chosen[0]
                 if least > 0:
                     count = keep_promising(
-                        plan.shapes, plan.hits, own, centers.errors, place.reaches[row], least, wanted, chosen, count
+                        plan.shapes, plan.hits, own, plan.leads, place.reaches[row], least, wanted, chosen, count
                     )  # fmt: skip
                 counts[row] = count
 
