@@ -92,15 +92,13 @@ def test_a_circle_would_be_found(tmp_path):
     assert set(find_circle(graph)) == known
 
 
-def code_lines(source: str) -> set[int]:
-    """Returns the numbers of the lines with code on them."""
+def code_lines(source: str, nodes: list[ast.AST]) -> set[int]:
+    """Returns the numbers of the lines with code on them, of a source and the nodes of its tree."""
     blank = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
     tokens = [token for token in tokenize.generate_tokens(io.StringIO(source).readline) if token.type not in blank]
     lines = {line for token in tokens for line in range(token.start[0], token.end[0] + 1)}
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Module) and ast.get_docstring(
-            node
-        ):
+    for node in nodes:
+        if isinstance(node, (*FUNCTIONS, ast.ClassDef, ast.Module)) and ast.get_docstring(node):
             lines -= set(range(node.body[0].lineno, node.body[0].end_lineno + 1))
     return lines
 
@@ -108,18 +106,18 @@ def code_lines(source: str) -> set[int]:
 def count_code(path: Path) -> tuple[int, dict[str, int]]:
     """Counts the lines of code of a file, and of each of its functions."""
     source = path.read_text(encoding="utf-8")
-    lines = code_lines(source)
-    functions = [
-        node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-    ]
+    nodes = list(ast.walk(ast.parse(source)))
+    lines = code_lines(source, nodes)
     return len(lines), {
-        f"{node.name}:{node.lineno}": len(lines & set(range(node.lineno, node.end_lineno + 1))) for node in functions
+        f"{node.name}:{node.lineno}": len(lines & set(range(node.lineno, node.end_lineno + 1)))
+        for node in nodes
+        if isinstance(node, FUNCTIONS)
     }
 
 
 def test_lines_of_code_are_counted():
     source = '"""A module."""\n\n\ndef f(\n    a,\n):\n    """Of f."""\n    # why\n    return [\n        a,\n    ]\n'
-    assert code_lines(source) == {4, 5, 6, 9, 10, 11}
+    assert code_lines(source, list(ast.walk(ast.parse(source)))) == {4, 5, 6, 9, 10, 11}
 
 
 def test_functions_are_short_and_files_are_of_one_concept():

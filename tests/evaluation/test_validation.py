@@ -6,6 +6,7 @@ from sklearn.pipeline import make_pipeline
 
 import fastrec as fr
 from fastrec.evaluation.validation import make_parts
+from tests.choosing import choose
 
 
 def random_data(seed=0, users=60, items=25, n=1200):
@@ -114,9 +115,8 @@ ESTIMATORS = [model for model in fr.models.estimators().values() if "fastrec.mod
 
 @pytest.mark.parametrize("kind", ESTIMATORS, ids=lambda kind: kind.__name__)
 def test_scikit_learns_tools_work_on_every_estimator(kind, data):
-    model = kind()
+    model = choose(kind(), {"factors": 2, "iterations": 1, "random_state": 0})
     known = model.get_params()
-    model.set_params(**{k: v for k, v in {"factors": 2, "iterations": 1, "random_state": 0}.items() if k in known})
     try:
         scores = cross_val_score(model, data.matrix, cv=2)
     except TypeError as error:  # some need more than the interactions, and their errors say so
