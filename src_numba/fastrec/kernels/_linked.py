@@ -3,13 +3,19 @@
 Numba optimizes and makes machine code of each function that a kernel calls, and with it again of all that this function
 calls. But a kernel has a copy of its own of all it calls, so a helper five calls deep would be made five times and used
 once. The linked form stays as the compiler's input, which is optimized only as a part of the kernel that Python calls.
+
+These copies would also have the same name in every kernel, and a process runs the first one of a name that it loads.
+Each is optimized for its own kernel, so sums would be rounded as the kernels before have been, or as the compiler's
+process does. Here a copy belongs to its kernel alone, and a kernel has the same bits in every process.
 """
 
+import contextlib
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numba
+from llvmlite.binding import Linkage
 from numba.core import types
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler
@@ -48,6 +54,30 @@ class _LinkedLibrary(JITCodeLibrary):  # type: ignore[misc]
         return 0
 
 
+class _EntryLibrary(JITCodeLibrary):  # type: ignore[misc]
+    """The code of a kernel that Python calls, with copies of all it calls that nothing else sees."""
+
+    def __init__(self, codegen: Any, name: str) -> None:
+        super().__init__(codegen, name)
+        self.enable_object_caching()
+
+    def _optimize_final_module(self) -> None:
+        for function in self._final_module.functions:
+            if function.linkage == Linkage.linkonce_odr:
+                function.linkage = Linkage.internal
+        super()._optimize_final_module()
+
+
+@contextlib.contextmanager
+def _all_linked(codegen: Any) -> Iterator[None]:
+    """Puts all that is compiled meanwhile, Numba's own functions too, into a `_LinkedLibrary`."""
+    codegen._library_class, before = _LinkedLibrary, codegen._library_class
+    try:
+        yield
+    finally:
+        codegen._library_class = before
+
+
 class _LinkedCompiler(KernelCompiler):
     """The compiler of kernels, whose code goes into a `_LinkedLibrary`."""
 
@@ -56,12 +86,23 @@ class _LinkedCompiler(KernelCompiler):
         return super().compile_extra(func)
 
 
+class _EntryCompiler(KernelCompiler):
+    """The compiler of kernels, whose code goes into an `_EntryLibrary`."""
+
+    def compile_extra(self, func: Function) -> Any:
+        codegen = self.state.targetctx.codegen()
+        self.state.library = _EntryLibrary(codegen, func.__qualname__)
+        with _all_linked(codegen):
+            return super().compile_extra(func)
+
+
 class Entry(CPUDispatcher):  # type: ignore[misc]
     """A kernel that Python calls; a kernel that calls it links its other form."""
 
     def __init__(self, function: Function, options: dict[str, Any]) -> None:
         only_python_calls = {**options, "no_cfunc_wrapper": True}
-        super().__init__(function, targetoptions=only_python_calls, pipeline_class=KernelCompiler)
+        compiler = _EntryCompiler if is_known(numba.__version__) else Compiler
+        super().__init__(function, targetoptions=only_python_calls, pipeline_class=compiler)
 
     def compile(self, signature: Any) -> Any:
         """Returns the entry of the kernel for a signature, compiled unless it was before."""
