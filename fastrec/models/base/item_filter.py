@@ -80,7 +80,7 @@ def mask_of(codes: Codes, n: int) -> NDArray[np.bool_]:
 
 
 def _both(first: Allowed, second: Allowed) -> Allowed:
-    if first is None or second is None or first is second:
+    if first is None or second is None:
         return second if first is None else first
     if isinstance(second, CodeMatrix):
         first, second = second, first
