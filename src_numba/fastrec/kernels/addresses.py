@@ -5,6 +5,7 @@ Passing forty arrays takes longer than a search of one query; passing one array 
 an array (in a kernel the pointer to it), an integer, a float, or another such NamedTuple, as its annotation says.
 """
 
+import functools
 from collections.abc import Iterator
 from typing import Any, get_args, get_type_hints
 
@@ -17,11 +18,13 @@ from numpy.typing import NDArray
 Table = type[tuple[Any, ...]]  # a NamedTuple's class
 
 
-def _fields(table: Table) -> Iterator[tuple[str, Any]]:
+@functools.cache
+def _fields(table: Table) -> tuple[tuple[str, Any], ...]:
     """Returns the names of fields and their kinds: `int`, `float`, the dtype of an array, or another table."""
-    for name, hint in get_type_hints(table).items():
-        is_plain = hint in (int, float) or hasattr(hint, "_fields")
-        yield name, hint if is_plain else _dtype_of(hint)
+    return tuple(
+        (name, hint if hint in (int, float) or hasattr(hint, "_fields") else _dtype_of(hint))
+        for name, hint in get_type_hints(table).items()
+    )
 
 
 def _dtype_of(hint: Any) -> np.dtype[Any]:
