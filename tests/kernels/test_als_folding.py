@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from hypothesis import Phase, given, settings
+from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 
 from fastrec.matrix.code_matrix import check_matrix
@@ -64,6 +64,11 @@ def test_implicit_rows_are_solved_within_the_bounds(system):
     st.integers(0, 2**32 - 1), st.sampled_from([1, 2, 3, 16, 144]), st.integers(2, 200), st.floats(-3, 6),
     st.floats(-9, 0), st.sampled_from([1e-6, 1e-3, 1.0, 1e6]),
 )  # fmt: skip
+@example(4226553411, 3, 102, -1.33, -1.56, 1e6)
+@example(3847772516, 2, 155, -0.25, -1.58, 1e6)
+@example(2353566269, 3, 61, -1.42, -2.09, 1e6)
+@example(1947040467, 3, 169, 2.25, -5.55, 1e6)
+@example(1986783167, 2, 82, -0.9, -7.57, 1e6)
 def test_right_sides_that_cancel_are_solved_within_the_bounds(seed, width, n, alpha, rest, penalty):
     # The sum of vectors and their opposites is small beside each of them; its roundings must be small, too.
     rng = np.random.default_rng(seed)

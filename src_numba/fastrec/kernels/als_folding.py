@@ -40,16 +40,16 @@ from fastrec.kernels.sparse import Entries
 
 float32 = np.float32
 
-# The residual that is left relative to ‖A‖·‖x‖, and the largest number of steps. Then how much longer than x the steps
-# together may be (each adds its own roundings). Last, the number of entries that are summed in float32 before they are
-# added in float64, for rows that are summed four at a time; half of it for others. (More entries of one vector would be
-# rounded in one direction too often.)
-ACCURACY = 9e-7
+# The residual that is left relative to ‖A‖·‖x‖ (with the roundings of b and x it is below 1e-6), and the largest number
+# of steps. Then how much longer than x the steps together may be (each adds its own roundings). Last, the number of
+# entries that are summed in float32 before they are added in float64, for rows that are summed four at a time; half of
+# it for others. (More entries of one vector would be rounded in one direction too often.)
+ACCURACY = 7e-7
 STEPS = 32
 DETOUR = 4.0
 SUMMED = 64
 LEAST, MOST = 1e-30, 1e36  # range of the squares for which float32 is used
-CANCELLED = 0.25  # share of the terms' sum of squares; for a smaller right side, float32's roundings count
+CANCELLED = 1.0  # multiple of the terms' sum of squares; for a smaller right side, float32's roundings count
 AHEAD = 16  # entries between prefetching a row and reading it
 
 
