@@ -36,12 +36,10 @@ def as_plain(value: Any) -> Any:
 
 def list_rows(top: "TopK", asked: str) -> Iterator[Record]:
     """Returns a row for each valid place of a TopK."""
-    info = getattr(top, "_item_info", None) or {}
-    titles = info.get("title")
+    titles = top.titles()
     for row, label in enumerate(top.users.tolist()):
         for place in range(top.codes.shape[1]):
-            code = int(top.codes[row, place])
-            if code < 0:
+            if top.codes[row, place] < 0:
                 break
             found = {
                 asked: label,
@@ -50,7 +48,7 @@ def list_rows(top: "TopK", asked: str) -> Iterator[Record]:
                 "score": float(str(top.scores[row, place])),  # the digits that float32 has, no more
             }
             if titles is not None:
-                found["title"] = str(titles[code])
+                found["title"] = str(titles[row, place])
             yield found
 
 

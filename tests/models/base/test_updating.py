@@ -472,8 +472,8 @@ def test_values_that_float32_barely_holds_are_solved():
 
 
 def test_factors_that_are_not_finite_are_told(monkeypatch):
-    def diverged(side, vectors, eigenvalues, n_jobs):
-        return np.full((len(side.entries.indptr) - 1, vectors.shape[1]), np.nan, np.float32)
+    def diverged(side, fixed, n_jobs):
+        return np.full((len(side.entries.indptr) - 1, len(fixed.squares)), np.nan, np.float32)
 
     model = ImplicitALS(factors=4, random_state=0).fit(matrix())
     before = copy.copy(model)
