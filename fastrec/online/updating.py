@@ -386,10 +386,11 @@ class Updater:
         self.prepare(snapshot)
         if self.journal is not None:
             snapshot = self._follow(snapshot)  # this does nearly all of it while others need not wait
-        self._loaded = self._stamp()
+        stamp = self._stamp()
         with self._taking_in:
             self._marks = marks
             self.snapshot = snapshot if self.journal is None else self._follow(snapshot)
+        self._loaded = stamp
         if failure is not None:
             raise failure
         self.tell("model", None)
@@ -482,26 +483,33 @@ class Updater:
         if self._stamp() == self._loaded:
             return False
         with self._making:
-            self._loaded = self._stamp()
+            stamp = self._stamp()
+            if stamp == self._loaded:  # another thread has loaded it in the meantime
+                return False
             try:
-                published = self._load()
-                if isinstance(self.source, Versions) and published.version == self.snapshot.version:
-                    self.tell("model", None)
-                    return False
-                misfit = None if self.force else find_misfit(published.model, describe_lineage(self.snapshot.model))
-                if misfit is not None:
-                    raise ValueError(
-                        f"the model {published.version} does not fit the one that it would replace: "
-                        f"{misfit}. Publish the right one, or start again with force=True (--force)"
-                    )
-                snapshot = self._start(published)
+                return self._take(self._load())
             except Exception as error:  # whatever the fault is, the old model goes on answering
                 self.tell("model", f"{type(error).__name__}: {error}")
                 return False
-            with self._taking_in:
-                self.snapshot = snapshot if self.journal is None else self._follow(snapshot)
+            finally:
+                self._loaded = stamp  # not before: who finds it equal must find the snapshot, too
+
+    def _take(self, published: Published) -> bool:
+        """Answers with a published model from now on; tells whether it is another one."""
+        if isinstance(self.source, Versions) and published.version == self.snapshot.version:
             self.tell("model", None)
-            return True
+            return False
+        misfit = None if self.force else find_misfit(published.model, describe_lineage(self.snapshot.model))
+        if misfit is not None:
+            raise ValueError(
+                f"the model {published.version} does not fit the one that it would replace: "
+                f"{misfit}. Publish the right one, or start again with force=True (--force)"
+            )
+        snapshot = self._start(published)
+        with self._taking_in:
+            self.snapshot = snapshot if self.journal is None else self._follow(snapshot)
+        self.tell("model", None)
+        return True
 
     def _stamp(self) -> Any:
         """Returns a stamp that changes when the model file does."""

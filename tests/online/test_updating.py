@@ -198,6 +198,32 @@ def test_a_bad_new_model_leaves_the_old_one(model, tmp_path):
     assert updater.snapshot.version != before.version
 
 
+def test_a_reload_beside_another_one_ends_with_the_new_model(model, tmp_path, monkeypatch):
+    versions = Versions(tmp_path / "models")
+    versions.publish(model)
+    updater = Updater(versions)
+    versions.publish(model)
+    loading, go_on, load = threading.Event(), threading.Event(), updater._load
+
+    def wait():
+        loading.set()
+        go_on.wait(30)
+        return load()
+
+    monkeypatch.setattr(updater, "_load", wait)
+    found = []
+    first = threading.Thread(target=updater.reload)
+    second = threading.Thread(target=lambda: found.append((updater.reload(), updater.snapshot.version)))
+    first.start()
+    assert loading.wait(30)
+    second.start()
+    second.join(0.2)  # long enough to end if it does not wait
+    go_on.set()
+    first.join()
+    second.join()
+    assert found == [(False, "v000002")]
+
+
 def replace(path, content):
     beside = path.with_suffix(".new")
     beside.write_bytes(content)
